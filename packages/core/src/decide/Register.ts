@@ -1,0 +1,87 @@
+/**
+ * What a candidate knows of the lock, and since when (rule 1 of the follower).
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import type { LeaseRecord, Observation } from "../LeaseLock.ts"
+import type { Settings } from "../Settings.ts"
+import { max, millisecond } from "./Instant.ts"
+import type { Moment } from "./Instant.ts"
+
+export interface Seen {
+  readonly observation: Observation
+  /** The monotonic instant at which this candidate learned of the record, not of the version: labels may change. */
+  readonly observedAt: bigint
+  /** The monotonic instant until which the last holder seen may still be working. */
+  readonly heldUntil: bigint
+}
+
+/**
+ * How a record stands to this candidate. `Namesake`: the own identity with another incarnation, so another process,
+ * perhaps an earlier one that still runs. An incarnation beside another identity means nothing: client-go keeps
+ * annotations that it does not know.
+ */
+export type Standing = "Absent" | "Free" | "Own" | "Namesake" | "Foreign"
+
+export const standing = (settings: Settings, observation: Observation): Standing => {
+  if (Option.isNone(observation.record)) return "Absent"
+  const record = observation.record.value
+  const holder = Option.getOrElse(record.holder, () => "")
+  if (holder === "") return "Free"
+  if (holder !== settings.identity) return "Foreign"
+  return record.incarnation === settings.incarnation ? "Own" : "Namesake"
+}
+
+/** Where a notice says less than what is known already, and is ignored (behaviour case 48). */
+export const isNews = (seen: Seen | undefined, observation: Observation): boolean =>
+  seen === undefined || observation.fence > seen.observation.fence
+
+export const observe = (settings: Settings, seen: Seen | undefined, observation: Observation, now: Moment): Seen => {
+  if (seen !== undefined && sameRecord(seen.observation, observation)) return { ...seen, observation }
+  const observedAt = now.monotonic
+  switch (standing(settings, observation)) {
+    case "Foreign":
+    case "Namesake": {
+      const record = Option.getOrThrow(observation.record)
+      const overdue = seen === undefined && isOverdue(settings, record, now)
+      return { observation, observedAt, heldUntil: overdue ? observedAt : observedAt + leaseNanos(record) }
+    }
+    // Who deletes a lock does not stop its holder: the last one seen keeps its time. Its own holder knows better.
+    case "Absent": {
+      const heldByAnother = seen !== undefined && standing(settings, seen.observation) !== "Own"
+      return { observation, observedAt, heldUntil: heldByAnother ? max(seen.heldUntil, observedAt) : observedAt }
+    }
+    case "Free":
+    case "Own":
+      return { observation, observedAt, heldUntil: observedAt }
+  }
+}
+
+/** `maxClockSkew`: the record had run out by its own time before this candidate even started. */
+const isOverdue = (settings: Settings, record: LeaseRecord, now: Moment): boolean =>
+  settings.maxClockSkew !== undefined &&
+  BigInt(DateTime.toEpochMillis(record.renewedAt)) * millisecond + leaseNanos(record) + settings.maxClockSkew < now.wall
+
+const aCentury = 100n * 365n * 86_400n * 1_000_000_000n
+
+export const leaseNanos = (record: LeaseRecord): bigint =>
+  max(
+    0n,
+    Option.getOrElse(Duration.toNanos(record.leaseDuration), () => aCentury)
+  )
+
+const sameRecord = (a: Observation, b: Observation): boolean => {
+  if (a.uid !== b.uid) return false
+  if (Option.isNone(a.record) || Option.isNone(b.record)) return Option.isNone(a.record) && Option.isNone(b.record)
+  const left = a.record.value
+  const right = b.record.value
+  return (
+    Option.getOrElse(left.holder, () => "") === Option.getOrElse(right.holder, () => "") &&
+    left.incarnation === right.incarnation &&
+    Duration.equals(left.leaseDuration, right.leaseDuration) &&
+    DateTime.toEpochMillis(left.acquiredAt) === DateTime.toEpochMillis(right.acquiredAt) &&
+    DateTime.toEpochMillis(left.renewedAt) === DateTime.toEpochMillis(right.renewedAt) &&
+    left.transitions === right.transitions
+  )
+}
