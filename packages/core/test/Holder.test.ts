@@ -70,6 +70,22 @@ describe("holder", () => {
     }).pipe(lockIsGiven)
   )
 
+  it.effect("rule 2: a renewal differs from the former record even where the wall clock shows the same time", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      const time = yield* makeClock
+      yield* start("a", { clock: time.clock })
+      yield* pass("1 second")
+      const seen: Array<number> = []
+      for (const _ of [1, 2, 3]) {
+        time.step(-2000)
+        yield* pass("2 seconds")
+        seen.push(DateTime.toEpochMillis(Option.getOrThrow(script.current().record).renewedAt))
+      }
+      for (const [index, at] of seen.entries()) if (index > 0) assert.notStrictEqual(at, seen[index - 1])
+    }).pipe(lockIsGiven)
+  )
+
   it.effect("rule 2: a failed renewal is retried soon, and leadership goes on", () =>
     Effect.gen(function* () {
       const script = yield* ScriptedLock
@@ -203,6 +219,17 @@ describe("holder", () => {
       const [first, second] = entries(a, "started")
       assert.isTrue((second?.token ?? 0n) > (first?.token ?? 0n))
       assert.isAtLeast(second?.at ?? 0, entries(a, "stopped")[0]?.at ?? Infinity)
+    }).pipe(lockIsGiven)
+  )
+
+  it.effect("rule 4: a notice of the deletion counts though it has no fence of its own", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      const a = yield* start("a")
+      yield* pass("1 second")
+      yield* script.notify({ record: Option.none(), version: "absent", fence: script.current().fence })
+      yield* pass("1 millis")
+      assert.strictEqual(entries(a, "stopping").length, 1)
     }).pipe(lockIsGiven)
   )
 

@@ -11,7 +11,7 @@ import type { Settings } from "../Settings.ts"
 import * as Backoff from "./Backoff.ts"
 import { elapsed, jittered, max, millisecond, min, share } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
-import { standing } from "./Register.ts"
+import { renewedAt, standing } from "./Register.ts"
 import type { Seen } from "./Register.ts"
 import { abandon, andThen, read, requestUntil, watch, withRole, write } from "./State.ts"
 import type { Event, Request, Role, State, Step, Trouble } from "./State.ts"
@@ -101,7 +101,7 @@ const claim = (settings: Settings, observation: Observation, now: Moment): Lease
     incarnation: settings.incarnation,
     leaseDuration: Duration.nanos(settings.leaseDuration),
     acquiredAt: isOwn && former !== undefined ? former.acquiredAt : wall,
-    renewedAt: wall,
+    renewedAt: renewedAt(observation.record, now),
     transitions: former === undefined ? 0 : isOwn ? former.transitions : former.transitions + 1
   }
 }

@@ -2,7 +2,6 @@
  * The rules of a holder: renew every retry period, count validity from the send of the last own success, stop at the
  * deadline or at the first sign of another holder, and give up in order when asked to.
  */
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -10,9 +9,9 @@ import type { LeaseRecord, LockError, Observation } from "../LeaseLock.ts"
 import type { Settings } from "../Settings.ts"
 import * as Backoff from "./Backoff.ts"
 import * as Follower from "./Follower.ts"
-import { elapsed, max, millisecond, min } from "./Instant.ts"
+import { elapsed, max, min } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
-import { leaseNanos, standing } from "./Register.ts"
+import { leaseNanos, renewedAt, standing } from "./Register.ts"
 import * as Releasing from "./Releasing.ts"
 import { abandon, andThen, read, watch, withRole, write } from "./State.ts"
 import type { Event, Request, Role, State, Step, Tenure, TermEnd } from "./State.ts"
@@ -194,7 +193,7 @@ const renewal = (settings: Settings, observation: Observation, tenure: Tenure, n
   incarnation: settings.incarnation,
   leaseDuration: Duration.nanos(settings.leaseDuration),
   acquiredAt: tenure.since,
-  renewedAt: DateTime.makeUnsafe(Number(now.wall / millisecond)),
+  renewedAt: renewedAt(observation.record, now),
   transitions: Option.match(observation.record, { onNone: () => 0, onSome: (record) => record.transitions })
 })
 

@@ -34,8 +34,12 @@ export const standing = (settings: Settings, observation: Observation): Standing
 }
 
 /** Where a notice says less than what is known already, and is ignored (behaviour case 48). */
-export const isNews = (seen: Seen | undefined, observation: Observation): boolean =>
-  seen === undefined || observation.fence > seen.observation.fence
+export const isNews = (seen: Seen | undefined, observation: Observation): boolean => {
+  if (seen === undefined || observation.fence > seen.observation.fence) return true
+  // An absent register has no fence of its own.
+  const isDeletion = Option.isNone(observation.record) && Option.isSome(seen.observation.record)
+  return isDeletion && observation.fence === seen.observation.fence
+}
 
 export const observe = (settings: Settings, seen: Seen | undefined, observation: Observation, now: Moment): Seen => {
   if (seen !== undefined && sameRecord(seen.observation, observation)) return { ...seen, observation }
@@ -84,4 +88,11 @@ const sameRecord = (a: Observation, b: Observation): boolean => {
     DateTime.toEpochMillis(left.renewedAt) === DateTime.toEpochMillis(right.renewedAt) &&
     left.transitions === right.transitions
   )
+}
+
+/** Of a record written now. Never that of the former one: an equal record is no write to Kubernetes, and no renewal. */
+export const renewedAt = (former: Option.Option<LeaseRecord>, now: Moment): DateTime.Utc => {
+  const wall = Number(now.wall / millisecond)
+  const isSame = Option.exists(former, (record) => DateTime.toEpochMillis(record.renewedAt) === wall)
+  return DateTime.makeUnsafe(isSame ? wall + 1 : wall)
 }
