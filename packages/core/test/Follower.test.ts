@@ -141,14 +141,17 @@ describe("follower", () => {
     }).pipe(lockIsGiven)
   )
 
-  it.effect("the holder of a deleted lock may still work: who saw it waits for the rest of its lease", () =>
+  it.effect("the holder of a deleted lock may still work: who saw it leaves it a whole lease from the deletion", () =>
     Effect.gen(function* () {
       const script = yield* ScriptedLock
       yield* script.put(held({}))
       const a = yield* start("a")
       yield* pass("5 seconds")
+      script.watch("Silent")
+      yield* script.put(held({ renewedAt: 5000 }))
+      script.watch("Live")
       yield* script.remove
-      yield* pass("9900 millis")
+      yield* pass("14900 millis")
       assert.strictEqual(of(script, "write", "a").length, 0)
       yield* pass("200 millis")
       assert.isTrue(yield* a.election.isLeader)

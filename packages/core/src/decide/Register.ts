@@ -51,15 +51,22 @@ export const observe = (settings: Settings, seen: Seen | undefined, observation:
       const overdue = seen === undefined && isOverdue(settings, record, now)
       return { observation, observedAt, heldUntil: overdue ? observedAt : observedAt + leaseNanos(record) }
     }
-    // Who deletes a lock does not stop its holder: the last one seen keeps its time. Its own holder knows better.
-    case "Absent": {
-      const heldByAnother = seen !== undefined && standing(settings, seen.observation) !== "Own"
-      return { observation, observedAt, heldUntil: heldByAnother ? max(seen.heldUntil, observedAt) : observedAt }
-    }
+    case "Absent":
+      return { observation, observedAt, heldUntil: observedAt + restOfDeleted(settings, seen) }
     case "Free":
     case "Own":
       return { observation, observedAt, heldUntil: observedAt }
   }
+}
+
+/**
+ * Who deletes a lock does not stop its holder, which may have renewed unseen just before: the last one seen keeps a whole
+ * lease. Only the holder itself knows better.
+ */
+const restOfDeleted = (settings: Settings, seen: Seen | undefined): bigint => {
+  if (seen === undefined || Option.isNone(seen.observation.record)) return 0n
+  const former = standing(settings, seen.observation)
+  return former === "Foreign" || former === "Namesake" ? leaseNanos(seen.observation.record.value) : 0n
 }
 
 /** `maxClockSkew`: the record had run out by its own time before this candidate even started. */
