@@ -451,6 +451,21 @@ describe("holder", () => {
       }).pipe(lockIsGiven)
   )
 
+  it.effect("rule 8: what the monotonic clock missed in a suspension does not lengthen the term", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      const time = yield* makeClock
+      const a = yield* start("a", { clock: time.clock })
+      yield* pass("3 seconds")
+      const lastSuccess = writesOf(script, "a").at(-1)?.at ?? 0
+      script.fault("write", unavailable(), 1000)
+      time.suspend(6000)
+      yield* pass("20 seconds")
+      const stopping = entries(a, "stopping")[0]?.at ?? Infinity
+      assert.isAtMost(stopping - lastSuccess, 10_000)
+    }).pipe(lockIsGiven)
+  )
+
   it.effect("rule 8: a wall clock that steps back does not bring a term to life again, nor keep one alive", () =>
     Effect.gen(function* () {
       const script = yield* ScriptedLock

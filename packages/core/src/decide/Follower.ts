@@ -9,7 +9,7 @@ import * as Result from "effect/Result"
 import type { LeaseRecord, LockError, Observation } from "../LeaseLock.ts"
 import type { Settings } from "../Settings.ts"
 import * as Backoff from "./Backoff.ts"
-import { elapsed, jittered, max, millisecond, min, share } from "./Instant.ts"
+import { elapsed, jittered, max, millisecond, min, rebased, share } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
 import { renewedAt, standing } from "./Register.ts"
 import type { Seen } from "./Register.ts"
@@ -145,17 +145,19 @@ const writeSucceeded = (
   request: Request | undefined,
   now: Moment
 ): Step => {
-  const isStillOurs = state.seen !== undefined && standing(settings, state.seen.observation) === "Own"
+  // It may have been deleted, or deleted and made again, before the answer came.
+  const known = state.seen?.observation
+  const isStillOurs = known !== undefined && standing(settings, known) === "Own" && known.uid === observation.uid
   if (request === undefined || !isStillOurs || elapsed(request.sentAt, now) >= settings.renewDeadline) {
     return act(settings, state, replan(settings, state, recovered(role, "Write"), now), now)
   }
-  const { sentAt } = request
+  const sentAt = rebased(request.sentAt, now)
   const token = observation.fence
   const since = Option.match(observation.record, {
     onNone: () => DateTime.makeUnsafe(Number(sentAt.wall / millisecond)),
     onSome: (record) => record.acquiredAt
   })
-  const renewAt = sentAt.monotonic + settings.retryPeriod
+  const renewAt = request.sentAt.monotonic + settings.retryPeriod
   const tenure = { token, since, uid: observation.uid, sentAt, renewAt, failures: 0 }
   return withRole(
     { ...state, spread: Backoff.narrowed(state.spread) },

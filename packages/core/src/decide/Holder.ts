@@ -9,7 +9,7 @@ import type { LeaseRecord, LockError, Observation } from "../LeaseLock.ts"
 import type { Settings } from "../Settings.ts"
 import * as Backoff from "./Backoff.ts"
 import * as Follower from "./Follower.ts"
-import { elapsed, max, min } from "./Instant.ts"
+import { elapsed, max, min, rebased } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
 import { leaseNanos, renewedAt, standing } from "./Register.ts"
 import * as Releasing from "./Releasing.ts"
@@ -33,11 +33,13 @@ export const remaining = (
 export const step = (
   settings: Settings,
   state: State,
-  role: Leading | Yielding,
+  former: Leading | Yielding,
   event: Event,
   request: Request | undefined,
   now: Moment
 ): Step => {
+  const sentAt = rebased(former.tenure.sentAt, now)
+  const role = { ...former, tenure: { ...former.tenure, sentAt } }
   if (event._tag === "WorkEnded") {
     return role._tag === "Yielding" ? workDrained(settings, state, role.next, now) : withRole(state, role)
   }
@@ -58,7 +60,7 @@ export const step = (
         ? renew(settings, state, role, now)
         : withTenure(state, role, failed(settings, role.tenure, event.result.failure, now))
     case "WriteAnswered":
-      if (Result.isSuccess(event.result)) return withTenure(state, role, renewed(settings, role.tenure, request))
+      if (Result.isSuccess(event.result)) return withTenure(state, role, renewed(settings, role.tenure, request, now))
       return event.result.failure.reason._tag === "Conflict"
         ? conflicted(settings, state, role, request, now)
         : withTenure(state, role, failed(settings, role.tenure, event.result.failure, now))
@@ -198,12 +200,12 @@ const renewal = (settings: Settings, observation: Observation, tenure: Tenure, n
 })
 
 /** Rule 1: only a success of one's own write, and from when it was sent. */
-const renewed = (settings: Settings, tenure: Tenure, request: Request | undefined): Tenure =>
+const renewed = (settings: Settings, tenure: Tenure, request: Request | undefined, now: Moment): Tenure =>
   request === undefined
     ? tenure
     : {
         ...tenure,
-        sentAt: request.sentAt,
+        sentAt: rebased(request.sentAt, now),
         renewAt: request.sentAt.monotonic + settings.retryPeriod,
         failures: 0
       }

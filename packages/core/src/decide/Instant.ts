@@ -18,6 +18,12 @@ export interface Moment extends Instant {
 export const elapsed = (since: Instant, now: Instant): bigint =>
   max(now.monotonic - since.monotonic, now.wall - since.wall)
 
+/** The same instant, moved back on the monotonic clock by what that missed: timers go by it. */
+export const rebased = (since: Instant, now: Instant): Instant => ({
+  monotonic: now.monotonic - elapsed(since, now),
+  wall: since.wall
+})
+
 export const millisecond = 1_000_000n
 
 export const max = (...values: readonly [bigint, ...Array<bigint>]): bigint => values.reduce((a, b) => (a > b ? a : b))
