@@ -52,8 +52,8 @@ export const step = (settings: Settings, state: State, event: Event, now: Moment
     case "ReadAnswered":
     case "WriteAnswered": {
       const { request } = state
-      // An answer that nobody waits for any more.
-      if (request === undefined || request.id !== event.id) return [state, []]
+      // An answer that nobody waits for any more says nothing, but it is an occasion to look at the clock.
+      if (request === undefined || request.id !== event.id) return expireRequest(settings, state, now)
       const free: State = { ...state, request: undefined }
       if (Result.isFailure(event.result)) return dispatch(settings, free, event, request, false, now)
       const observation = event.result.success
