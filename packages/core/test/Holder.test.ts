@@ -308,6 +308,26 @@ describe("holder", () => {
     }).pipe(lockIsGiven)
   )
 
+  it.effect("rule 6: a lock that answers every write with a conflict is not stormed", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      const a = yield* start("a")
+      yield* pass("1 second")
+      script.requests.length = 0
+      script.fault("write", { _tag: "Fail", reason: new LeaseLock.Conflict() }, 100_000)
+      yield* pass("9 seconds")
+      assert.isTrue(yield* a.election.isLeader)
+      assert.isAtMost(script.requests.length, 20)
+      yield* pass("1 minute")
+      assert.isFalse(yield* a.election.isLeader)
+      // Neither by the candidate that it has become: a read and a write every retry period.
+      assert.isAtMost(script.requests.length, 120)
+      script.heal()
+      yield* pass("20 seconds")
+      assert.isTrue(yield* a.election.isLeader)
+    }).pipe(lockIsGiven)
+  )
+
   it.effect("rule 6: a lease that somebody shortened is written again at once", () =>
     Effect.gen(function* () {
       const script = yield* ScriptedLock

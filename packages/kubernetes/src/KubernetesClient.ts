@@ -174,7 +174,8 @@ const make = Effect.fnUntraced(function* (
       )
       const response = yield* send("watch", reference, request).pipe(WatchStream.orSilent(idleLimit))
       if (!isJson(response)) {
-        return yield* new NotKubernetes({ detail: `the watch answered with ${excerpt(yield* bodyOf(response))}` })
+        const body = yield* bodyOf(response).pipe(WatchStream.orSilent(idleLimit))
+        return yield* new NotKubernetes({ detail: `the watch answered with ${excerpt(body)}` })
       }
       return response.stream.pipe(Stream.mapError(unreachable), WatchStream.decode(reference, idleLimit))
     }).pipe(Stream.unwrap, Stream.mapError(failed("watch", reference)))

@@ -239,4 +239,24 @@ describe("connections", () => {
       yield* Effect.promise(() => closes).pipe(Effect.timeout("5 seconds"))
     })
   )
+
+  it.live("that are still being made end with the layer", () =>
+    Effect.gen(function* () {
+      const closed = happening()
+      const mute = yield* listening(
+        Net.createServer(
+          (socket) =>
+            void socket
+              .resume()
+              .on("error", () => {})
+              .once("close", closed.tell)
+        )
+      )
+      const kubeconfig = yield* writeConfig(kubeconfigOf({ server: `https://127.0.0.1:${portOf(mute)}` }))
+      const request = Effect.flatMap(lockBy(kubeconfig), (lock) => Effect.timeoutOption(lock.read, "200 millis"))
+      yield* Effect.scoped(request)
+      // Well before the 5 seconds that connecting may take.
+      yield* Effect.timeout(closed.told, "2 seconds")
+    })
+  )
 })

@@ -19,11 +19,13 @@ const plugin = Effect.gen(function* () {
     `import { appendFileSync, readFileSync } from "node:fs"
 appendFileSync(${JSON.stringify(runs)}, "x")
 const token = readFileSync(${JSON.stringify(token)}, "utf8")
-if (token === "fail") {
-  console.error("the plugin is not logged in")
+const [word, output] = token.split(":")
+if (word === "fail") {
+  if (output) console.error(output)
   process.exit(1)
 }
-setTimeout(() => console.log(JSON.stringify({ apiVersion: "client.authentication.k8s.io/v1", kind: "ExecCredential", status: { token } })), 300)
+if (word === "print") console.log(token.slice(word.length + 1))
+else setTimeout(() => console.log(JSON.stringify({ apiVersion: "client.authentication.k8s.io/v1", kind: "ExecCredential", status: { token } })), 300)
 `
   )
   return {
@@ -84,13 +86,51 @@ describe("an exec plugin", () => {
     Effect.gen(function* () {
       const server = yield* startServer({ users: users("t1") })
       const { setToken, user } = yield* plugin
-      setToken("fail")
+      setToken("fail:the plugin is not logged in")
       const { lock } = yield* connect(kubeconfigOf(insecure(server.url), user))
       const reason = yield* reasonOf(lock.read)
       assert.strictEqual(reason._tag, "Unavailable")
       assert.include(reason.detail, "the plugin is not logged in")
       assert.include(reason.detail, process.execPath)
       setToken("t1")
+      yield* lock.read
+    })
+  )
+
+  it.live.each<[string, string, string]>([
+    ["fails without a word", "fail", "it failed and printed nothing to its standard error"],
+    ["prints no JSON", "print:SECRET", "its output is not JSON"],
+    ["prints no status", `print:{"token":"SECRET"}`, "its output is no ExecCredential with a status"],
+    ["returns no credential", `print:{"status":{}}`, "its output has neither a token nor a client certificate"]
+  ])("that %s says so, without what it printed, and is run again by the next request", ([, output, said]) =>
+    Effect.gen(function* () {
+      const server = yield* startServer({ users: users("t1") })
+      const { runs, setToken, user } = yield* plugin
+      setToken(output)
+      const { lock } = yield* connect(kubeconfigOf(insecure(server.url), user))
+      const reason = yield* reasonOf(lock.read)
+      assert.strictEqual(reason._tag, "Unavailable")
+      assert.include(reason.detail, said)
+      assert.notInclude(reason.detail, "SECRET")
+      setToken("t1")
+      yield* lock.read
+      assert.strictEqual(runs(), 2)
+    })
+  )
+
+  it.live("is told in KUBERNETES_EXEC_INFO which credential is wanted, beside its own variables", () =>
+    Effect.gen(function* () {
+      const server = yield* startServer({ users: users("v1 own") })
+      const script = `const { apiVersion } = JSON.parse(process.env.KUBERNETES_EXEC_INFO)
+const token = apiVersion.split("/")[1] + " " + process.env.OWN
+console.log(JSON.stringify({ apiVersion, kind: "ExecCredential", status: { token } }))`
+      const exec = {
+        apiVersion: "client.authentication.k8s.io/v1",
+        command: process.execPath,
+        args: ["-e", script],
+        env: [{ name: "OWN", value: "own" }]
+      }
+      const { lock } = yield* connect(kubeconfigOf(insecure(server.url), { exec }))
       yield* lock.read
     })
   )

@@ -68,24 +68,28 @@ describe("finding the kubeconfig", () => {
     })
   )
 
-  it.live("of several files the first that says something wins, and those that do not exist are skipped", () =>
-    Effect.gen(function* () {
-      const { root, write } = yield* folder
-      const first = write("first", {
-        contexts: [{ name: "prod", context: { cluster: "c", user: "u", namespace: "first" } }],
-        clusters: [{ name: "c", cluster: { server: "https://first:6443/" } }]
+  it.live(
+    "of several files the first that says something wins, and those that do not exist or are empty are skipped",
+    () =>
+      Effect.gen(function* () {
+        const { root, write } = yield* folder
+        const first = write("first", {
+          contexts: [{ name: "prod", context: { cluster: "c", user: "u", namespace: "first" } }],
+          clusters: [{ name: "c", cluster: { server: "https://first:6443/" } }]
+        })
+        const second = write("second", {
+          ...config({ cluster: { server: "https://second:6443" } }),
+          "current-context": "prod",
+          users: [{ name: "u", user: { token: "of-second" } }]
+        })
+        const third = write("third", { "current-context": "other" })
+        const loaded = yield* loadFrom({
+          kubeconfig: [write("empty", "\n"), first, join(root, "none"), second, third].join(delimiter)
+        })
+        assert.strictEqual(loaded.server, "https://first:6443")
+        assert.strictEqual(loaded.namespace, "first")
+        assert.strictEqual((yield* headersOf(loaded.makeKubeConfig()))["Authorization"], "Bearer of-second")
       })
-      const second = write("second", {
-        ...config({ cluster: { server: "https://second:6443" } }),
-        "current-context": "prod",
-        users: [{ name: "u", user: { token: "of-second" } }]
-      })
-      const third = write("third", { "current-context": "other" })
-      const loaded = yield* loadFrom({ kubeconfig: [first, join(root, "none"), second, third].join(delimiter) })
-      assert.strictEqual(loaded.server, "https://first:6443")
-      assert.strictEqual(loaded.namespace, "first")
-      assert.strictEqual((yield* headersOf(loaded.kubeConfig))["Authorization"], "Bearer of-second")
-    })
   )
 
   it.live("in a pod it is the service account, its namespace trimmed and its token read again", () =>
@@ -94,11 +98,13 @@ describe("finding the kubeconfig", () => {
       write("sa/namespace", "jobs\n")
       write("sa/token", "t1")
       write("sa/ca.crt", rootCertificates[0])
-      const loaded = yield* loadFrom({ serviceAccount: join(root, "sa"), serviceHost: "fd00::1", servicePort: "443" })
+      write(".kube/config", "")
+      const pod = { serviceAccount: join(root, "sa"), serviceHost: "fd00::1", servicePort: "443" }
+      const loaded = yield* loadFrom({ ...pod, home: root })
       assert.strictEqual(loaded.namespace, "jobs")
       assert.strictEqual(loaded.server, "https://[fd00::1]:443")
       assert.include(loaded.credential, join(root, "sa/token"))
-      assert.strictEqual((yield* headersOf(loaded.kubeConfig))["Authorization"], "Bearer t1")
+      assert.strictEqual((yield* headersOf(loaded.makeKubeConfig()))["Authorization"], "Bearer t1")
     })
   )
 
@@ -123,7 +129,7 @@ describe("finding the kubeconfig", () => {
       const file = write("config", config({ user: { tokenFile: "keys/token" } }))
       const loaded = yield* loadFrom({ kubeconfig: file })
       assert.include(loaded.credential, join(root, "keys/token"))
-      assert.strictEqual((yield* headersOf(loaded.kubeConfig))["Authorization"], "Bearer from-file\n")
+      assert.strictEqual((yield* headersOf(loaded.makeKubeConfig()))["Authorization"], "Bearer from-file\n")
     })
   )
 
@@ -134,6 +140,16 @@ describe("finding the kubeconfig", () => {
       const loaded = yield* loadFrom({ kubeconfig: file })
       assert.strictEqual(loaded.namespace, "default")
       assert.include(loaded.credential, "anonymous")
+    })
+  )
+
+  it.live("http:// is taken where there is no credential to lose, as with kubectl proxy", () =>
+    Effect.gen(function* () {
+      const { write } = yield* folder
+      const file = write("config", config({ cluster: { server: "http://localhost:8001" }, user: { token: "" } }))
+      const loaded = yield* loadFrom({ kubeconfig: file })
+      assert.strictEqual(loaded.server, "http://localhost:8001")
+      assert.notProperty(yield* headersOf(loaded.makeKubeConfig()), "Authorization")
     })
   )
 
@@ -182,6 +198,11 @@ describe("a wrong kubeconfig is told by file, field and rule", () => {
       [`clusters["c"].server: "10.0.0.1" is not an https`]
     ],
     ["a server of another protocol", config({ cluster: { server: "ftp://x" } }), [`"ftp://x" is not an https`]],
+    [
+      "a server URL with a password",
+      config({ cluster: { server: "https://u:SECRET@x" } }),
+      [`clusters["c"].server: must be a URL without user name, password`]
+    ],
     [
       "plain http",
       config({ cluster: { server: "http://x" } }),

@@ -30,6 +30,12 @@ describe("an answer that no API server gives is no answer", () => {
       text(302, "text/plain", "", { location: "https://login" }),
       "status 302, location https://login"
     ],
+    ["a proxy's 400", text(400, "text/html", loginPage), "400: <!DOCTYPE html>"],
+    ["a proxy's 401", text(401, "text/html", loginPage), "401: <!DOCTYPE html>"],
+    ["a proxy's 403", text(403, "text/html", loginPage), "403: <!DOCTYPE html>"],
+    ["a proxy's 407", text(407, "text/html", loginPage), "407: <!DOCTYPE html>"],
+    ["a proxy's 409", text(409, "text/html", loginPage), "409: <!DOCTYPE html>"],
+    ["a proxy's 422 in JSON of its own", json(422, { error: "no route" }), `422: {"error":"no route"}`],
     ["a gateway's 502", text(502, "text/html", loginPage), "502: <!DOCTYPE html>"],
     ["a gateway's 404", text(404, "text/plain", "404 page not found\n"), "404: 404 page not found"],
     [

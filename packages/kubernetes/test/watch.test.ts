@@ -99,7 +99,13 @@ describe("the lines of a watch", () => {
       "watch history expired: read again"
     ],
     ["a reset", sending([event("ADDED", lease("5"))], (response) => response.destroy()), "no answer"],
-    ["an end right after the beginning", sending([]), "ended the watch as soon as it began"]
+    [
+      "an error in the stream in no words of Kubernetes",
+      sending([event("ERROR", { message: "no" })]),
+      `{"message":"no"}`
+    ],
+    ["an end right after the beginning", sending([]), "ended the watch as soon as it began"],
+    ["an end right after a bookmark", sending([event("BOOKMARK", lease("9"))]), "ended the watch as soon as it began"]
   ])("%s fails the changes of a lock, once", ([, handler, said]) =>
     Effect.gen(function* () {
       let requests = 0
@@ -111,6 +117,19 @@ describe("the lines of a watch", () => {
       assert.strictEqual(reason._tag, "Unavailable")
       assert.include(reason.detail, said)
       assert.strictEqual(requests, 1)
+    })
+  )
+
+  it.live("a watch that tells the same again and ends is not asked again and again", () =>
+    Effect.gen(function* () {
+      let requests = 0
+      const { lock } = yield* answering((request, response) => {
+        requests += 1
+        sending([event("ADDED", lease("5"))])(request, response)
+      })
+      const reason = yield* reasonOf(Stream.runDrain(lock.changes(absent)))
+      assert.include(reason.detail, "ended the watch as soon as it began")
+      assert.strictEqual(requests, 2)
     })
   )
 
@@ -182,7 +201,11 @@ describe("a watch that is silent", () => {
   it.live.each<[string, Handler]>([
     ["from the beginning", keepOpen],
     ["after its head", sending([], keepOpen)],
-    ["after an event", sending([event("ADDED", lease("5"))], keepOpen)]
+    ["after an event", sending([event("ADDED", lease("5"))], keepOpen)],
+    [
+      "in the middle of a page",
+      (_, response) => void response.writeHead(200, { "content-type": "text/html" }).write("<html>")
+    ]
   ])("%s fails after the idle limit, and its connection is closed", ([, handler]) =>
     Effect.gen(function* () {
       const closed = happening()

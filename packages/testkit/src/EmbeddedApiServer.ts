@@ -105,7 +105,10 @@ export class EmbeddedApiServer extends Context.Service<
      */
     readonly pause: Effect.Effect<void>
     readonly resume: Effect.Effect<void>
-    /** Destroys every socket and refuses new ones. Objects and versions are kept. */
+    /**
+     * Destroys every socket and refuses new ones. Objects and versions are kept. The history is not, as on a real server
+     * that restarts: a watch from a version seen before is told 410.
+     */
     readonly stop: Effect.Effect<void>
     /** Listens again on the same port after `stop`. */
     readonly start: Effect.Effect<void, HttpListener.ListenError>
@@ -186,7 +189,7 @@ export const layer = (options: Options = {}): Layer.Layer<EmbeddedApiServer, Htt
         dropConnections: listener.dropConnections,
         pause: listener.pause,
         resume: listener.resume,
-        stop: listener.stop,
+        stop: Effect.andThen(listener.stop, Effect.sync(store.compact)),
         start: listener.start
       }
     })

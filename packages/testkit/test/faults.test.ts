@@ -154,7 +154,7 @@ describe("faults", () => {
   )
 
   live(
-    "a stopped server refuses connections, and starts again on its port with all it had",
+    "a stopped server refuses connections, and starts again on its port with all it had but the history",
     Effect.gen(function* () {
       const { start, stop, store } = yield* Server
       const { ask, watch } = yield* client
@@ -167,6 +167,7 @@ describe("faults", () => {
       yield* start
       const { body } = yield* ask("GET", `${leases}/reports`)
       assert.strictEqual(versionIn(body), metadata.resourceVersion)
+      yield* tooOld(metadata.resourceVersion)
     })
   )
 

@@ -10,7 +10,7 @@ import type { Settings } from "../Settings.ts"
 import * as Backoff from "./Backoff.ts"
 import * as Follower from "./Follower.ts"
 import * as Holder from "./Holder.ts"
-import { share } from "./Instant.ts"
+import { max, share } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
 import { isNews, observe, standing } from "./Register.ts"
 import * as Releasing from "./Releasing.ts"
@@ -46,7 +46,8 @@ export const step = (settings: Settings, state: State, event: Event, now: Moment
         failures === 1 && event.error?.isTransient !== false
           ? share(settings.retryPeriod, now.chance)
           : Backoff.permanent(settings, failures, now)
-      const watch = { _tag: "Down", failures, retryAt: now.monotonic + wait } as const
+      const retryAt = now.monotonic + max(wait, Backoff.askedFor(settings, event.error))
+      const watch = { _tag: "Down", failures, retryAt } as const
       return dispatch(settings, { ...state, watch }, event, undefined, false, now)
     }
     case "ReadAnswered":

@@ -45,12 +45,13 @@ export const step = (
     case "Tick":
       return act(settings, state, role, now)
     case "Noticed": {
-      if (news) return act(settings, state, replan(settings, state, recovered(role, "Watch"), now), now)
+      if (news) return act(settings, state, replan(settings, state, outwon(recovered(role, "Watch")), now), now)
       const inDoubt = role.contestAt === undefined
       return withRole(state, inDoubt ? role : { ...role, readAt: nextRead(settings, state, now) })
     }
     case "WatchEnded": {
-      const readAt = now.monotonic + share(settings.retryPeriod, now.chance)
+      const spread = share(settings.retryPeriod, now.chance)
+      const readAt = now.monotonic + max(spread, Backoff.askedFor(settings, event.error))
       const trouble = event.error === undefined ? role.trouble : troubled(role, event.error, "Watch")
       return withRole(state, { ...role, readAt: min(role.readAt ?? readAt, readAt), trouble })
     }
@@ -158,7 +159,7 @@ const writeSucceeded = (
     onSome: (record) => record.acquiredAt
   })
   const renewAt = request.sentAt.monotonic + settings.retryPeriod
-  const tenure = { token, since, uid: observation.uid, sentAt, renewAt, failures: 0 }
+  const tenure = { token, since, uid: observation.uid, sentAt, renewAt, failures: 0, conflicts: 0 }
   return withRole(
     { ...state, spread: Backoff.narrowed(state.spread) },
     { _tag: "Leading", tenure },
@@ -178,17 +179,34 @@ const writeFailed = (
   request: Request | undefined,
   now: Moment
 ): Step => {
-  if (error.reason._tag === "Conflict") {
-    const spread = Backoff.widened(state.spread)
-    const winnerIsKnown = state.seen?.observation.version !== request?.against
-    if (winnerIsKnown) return withRole({ ...state, spread }, role)
-    const readAt = now.monotonic + share(spread, now.chance)
-    return withRole({ ...state, spread }, { ...role, contestAt: undefined, readAt })
-  }
+  if (error.reason._tag === "Conflict") return conflicted(settings, state, role, error, request, now)
   // It may have happened: read before the next attempt.
   const trouble = troubled(role, error, "Write")
   const readAt = now.monotonic + Backoff.after(settings, error, trouble.times, now)
   return withRole(state, { ...role, trouble, readAt, contestAt: undefined })
+}
+
+/** Another write came first: who won is told by the watch, or read. */
+const conflicted = (
+  settings: Settings,
+  state: State,
+  role: Following,
+  error: LockError,
+  request: Request | undefined,
+  now: Moment
+): Step => {
+  const spread = Backoff.widened(state.spread)
+  const winnerIsKnown = state.seen?.observation.version !== request?.against
+  if (winnerIsKnown) return withRole({ ...state, spread }, role)
+  if (!Backoff.isWidest(state.spread)) {
+    return withRole(
+      { ...state, spread },
+      { ...role, contestAt: undefined, readAt: now.monotonic + share(spread, now.chance) }
+    )
+  }
+  // So often in a row that nobody may be there to win: something refuses the write.
+  const readAt = now.monotonic + jittered(settings.retryPeriod, now)
+  return withRole(state, { ...role, trouble: troubled(role, error, "Write"), contestAt: undefined, readAt })
 }
 
 /** What to do next about the lock as it is known now. */
@@ -223,6 +241,10 @@ const nextRead = (settings: Settings, state: State, now: Moment): bigint =>
 
 const recovered = (role: Following, during: Trouble["during"]): Following =>
   role.trouble?.during === during ? { ...role, trouble: undefined } : role
+
+/** Somebody did write, so conflicts were no trouble. */
+const outwon = (role: Following): Following =>
+  role.trouble?.error.reason._tag === "Conflict" ? { ...role, trouble: undefined } : role
 
 const troubled = (role: Following, error: LockError, during: Trouble["during"]): Trouble => {
   const again = role.trouble?.during === during && role.trouble.error.reason._tag === error.reason._tag

@@ -9,7 +9,7 @@ import type { LeaseRecord, LockError, Observation } from "../LeaseLock.ts"
 import type { Settings } from "../Settings.ts"
 import * as Backoff from "./Backoff.ts"
 import * as Follower from "./Follower.ts"
-import { elapsed, max, min, rebased } from "./Instant.ts"
+import { elapsed, max, millisecond, min, rebased } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
 import { leaseNanos, renewedAt, standing } from "./Register.ts"
 import * as Releasing from "./Releasing.ts"
@@ -51,13 +51,13 @@ export const step = (
   switch (event._tag) {
     case "Tick":
       return role._tag === "Yielding" && now.monotonic >= role.drainBy
-        ? stop(settings, state, role, role.end, role.next)
+        ? stop(settings, state, role, role.end, role.next, now)
         : upkeep(settings, state, role, now)
     case "Noticed":
       return withTenure(state, role, restored(settings, state, role.tenure, now))
     case "ReadAnswered":
       return Result.isSuccess(event.result)
-        ? renew(settings, state, role, now)
+        ? renewAgain(settings, state, role, now)
         : withTenure(state, role, failed(settings, role.tenure, event.result.failure, now))
     case "WriteAnswered":
       if (Result.isSuccess(event.result)) return withTenure(state, role, renewed(settings, role.tenure, request, now))
@@ -126,7 +126,7 @@ const lossOf = (settings: Settings, state: State, tenure: Tenure): TermEnd | und
   }
 }
 
-/** The event that came with the loss still counts: it may be a shutdown. */
+/** A shutdown that came with the loss still counts. */
 const lose = (
   settings: Settings,
   state: State,
@@ -135,14 +135,24 @@ const lose = (
   event: Event,
   now: Moment
 ): Step =>
-  andThen(stop(settings, state, role, end, role._tag === "Yielding" ? role.next : "Compete"), (stopped) =>
-    stopped.role._tag === "Stopping" ? stepStopping(settings, stopped, stopped.role, event, now) : [stopped, []]
+  andThen(stop(settings, state, role, end, role._tag === "Yielding" ? role.next : "Compete", now), (stopped) =>
+    stopped.role._tag === "Stopping" && event._tag === "ShutdownAsked"
+      ? stepStopping(settings, stopped, stopped.role, event, now)
+      : [stopped, []]
   )
 
 /** Rule 3: no answer is waited for, and the work has what is left of the lease, by both clocks' rates, to end. */
-const stop = (settings: Settings, state: State, role: Leading | Yielding, end: TermEnd, next: Stopping["next"]): Step =>
+const stop = (
+  settings: Settings,
+  state: State,
+  role: Leading | Yielding,
+  end: TermEnd,
+  next: Stopping["next"],
+  now: Moment
+): Step =>
   andThen(abandon(state), (free) => {
-    const overrunAt = role.tenure.sentAt.monotonic + settings.stopBy
+    // A process that slept through all of it has only now told its work to stop.
+    const overrunAt = max(role.tenure.sentAt.monotonic + settings.stopBy, now.monotonic + 100n * millisecond)
     const stopping: Stopping = { _tag: "Stopping", tenure: role.tenure, end, overrunAt, next }
     return role._tag === "Yielding"
       ? withRole(free, stopping, { _tag: "Invalidate" })
@@ -207,20 +217,32 @@ const renewed = (settings: Settings, tenure: Tenure, request: Request | undefine
         ...tenure,
         sentAt: rebased(request.sentAt, now),
         renewAt: request.sentAt.monotonic + settings.retryPeriod,
-        failures: 0
+        failures: 0,
+        conflicts: 0
       }
 
 /** Rules 5 and 6: read, adopt the version if the record is still the own one, and write again, in one round. */
 const conflicted = (
   settings: Settings,
   state: State,
-  role: Leading | Yielding,
+  former: Leading | Yielding,
   request: Request | undefined,
   now: Moment
-): Step =>
-  state.seen?.observation.version === request?.against
-    ? read({ ...state, role }, now, until(settings, role.tenure, now))
-    : renew(settings, state, role, now)
+): Step => {
+  const tenure = { ...former.tenure, conflicts: former.tenure.conflicts + 1 }
+  const role = { ...former, tenure }
+  return state.seen?.observation.version === request?.against
+    ? read({ ...state, role }, now, until(settings, tenure, now))
+    : renewAgain(settings, state, role, now)
+}
+
+/** At once, but for a lock that goes on refusing: an admission webhook may answer 409 to everything. */
+const renewAgain = (settings: Settings, state: State, role: Leading | Yielding, now: Moment): Step => {
+  const { conflicts } = role.tenure
+  if (conflicts <= 1) return renew(settings, state, role, now)
+  const renewAt = now.monotonic + Backoff.repeated(settings, conflicts - 1, now)
+  return withTenure(state, role, { ...role.tenure, renewAt })
+}
 
 const failed = (settings: Settings, tenure: Tenure, error: LockError, now: Moment): Tenure => {
   const failures = tenure.failures + 1

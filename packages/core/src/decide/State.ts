@@ -44,7 +44,9 @@ export interface Tenure {
   /** When the last successful write of our own was sent: all validity runs from here (rule 1 of the holder). */
   readonly sentAt: Instant
   readonly renewAt: bigint
+  /** Since the last success: requests that failed, and writes that conflicted. */
   readonly failures: number
+  readonly conflicts: number
 }
 
 export interface Trouble {

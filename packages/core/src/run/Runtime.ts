@@ -101,6 +101,8 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
       case "ReportOverrun":
         return Effect.suspend(() => {
           const running = Option.match(terms.current(), { onNone: () => 0, onSome: (it) => it.running() })
+          // It ended in time, and only the word of it is still on its way.
+          if (running === 0) return Effect.void
           const token = Option.match(terms.current(), { onNone: () => 0n, onSome: (it) => it.term.token })
           const overrun = { election: settings.name, identity: settings.identity, token, running }
           const hook = options.onOverrun?.(overrun) ?? Effect.void

@@ -165,7 +165,8 @@ const nodeKey = (node: Node, world: World) => {
           Number(now - role.tenure.sentAt.monotonic),
           Number(moment.wall - role.tenure.sentAt.wall),
           after(role.tenure.renewAt),
-          role.tenure.failures
+          role.tenure.failures,
+          role.tenure.conflicts
         ]
       : "-",
     roleKey(role, after)

@@ -204,7 +204,14 @@ export const mutants: ReadonlyArray<Mutant> = [
       const isOwn = observation !== undefined && standing(settings, observation) === "Own"
       if (!isOwn || before.role._tag !== "Following") return step
       const since = DateTime.makeUnsafe(0)
-      const tenure = { token: observation.fence, since, uid: observation.uid, sentAt: instant(now), failures: 0 }
+      const tenure = {
+        token: observation.fence,
+        since,
+        uid: observation.uid,
+        sentAt: instant(now),
+        failures: 0,
+        conflicts: 0
+      }
       const role: Role = { _tag: "Leading", tenure: { ...tenure, renewAt: now.monotonic + settings.retryPeriod } }
       return [{ ...step[0], request: undefined, role }, [{ _tag: "BeginTerm", token: observation.fence, since }]]
     }),

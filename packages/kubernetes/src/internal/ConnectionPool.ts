@@ -11,6 +11,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import { setMaxListeners } from "node:events"
 import type { SecureContextOptions } from "node:tls"
 import { isDeepStrictEqual } from "node:util"
 
@@ -38,10 +39,19 @@ export const make = Effect.gen(function* () {
   const all = new Set<Agent | ProxyAgent>()
   let current: { readonly trust: Trust; readonly agent: Agent | ProxyAgent } | undefined
   yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all([...all].map((agent) => agent.destroy()))))
+  // An Agent that is destroyed leaves a connection that is still being made to its timeout.
+  const ending = new AbortController()
+  setMaxListeners(0, ending.signal)
+  yield* Effect.addFinalizer(() => Effect.sync(() => ending.abort()))
 
   const open = (trust: Trust): Agent | ProxyAgent => {
     const { ca, cert, key, proxy, rejectUnauthorized, servername } = trust
-    const tcp = { keepAlive: true, keepAliveInitialDelay: tcpKeepAliveDelay, timeout: connectTimeout }
+    const tcp = {
+      keepAlive: true,
+      keepAliveInitialDelay: tcpKeepAliveDelay,
+      timeout: connectTimeout,
+      signal: ending.signal
+    }
     // Left out unless it is false, so that NODE_TLS_REJECT_UNAUTHORIZED keeps its meaning.
     const verify = rejectUnauthorized === false ? { rejectUnauthorized } : {}
     const connect = { ca, cert, key, servername, ...verify, ...tcp }

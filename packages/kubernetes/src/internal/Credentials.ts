@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
+import type { KubeConfig } from "@kubernetes/client-node"
 import type { RequestOptions } from "node:https"
 import type { KubeConfigError } from "../KubeConfigError.ts"
 import { NoCredential } from "../KubernetesError.ts"
@@ -52,9 +53,15 @@ const open = (config: LoadedKubeConfig): Session => {
   // Shared and not interrupted with the request that began it: a plugin that is slower than a request's timeout is waited
   // for by the next request, not started again by each. One that never ends is given up, so that another can be tried.
   let running: Promise<Credential> | undefined
+  let kubeConfig = config.makeKubeConfig()
+  // It keeps what a plugin returned, also what it cannot use: the next request would fail by that and not ask the plugin.
+  const startAfresh = () => {
+    kubeConfig = config.makeKubeConfig()
+  }
   const shared = (): Promise<Credential> => {
     if (running !== undefined) return running
-    const mine = authenticate(config).finally(forget)
+    const mine = authenticate(kubeConfig).finally(forget)
+    mine.catch(startAfresh)
     const giveUp = setTimeout(forget, patienceWithPlugin).unref()
     function forget() {
       clearTimeout(giveUp)
@@ -72,13 +79,28 @@ const open = (config: LoadedKubeConfig): Session => {
   }
 }
 
-const authenticate = async ({ kubeConfig }: LoadedKubeConfig): Promise<Credential> => {
+/** Of client-node's words those that tell what is wrong, and never the plugin's output, which may be the secret. */
+const pluginFailure = (cause: unknown): Error => {
+  if (cause instanceof SyntaxError) return new Error("its output is not JSON")
+  if (cause instanceof TypeError) return new Error("its output is no ExecCredential with a status")
+  return new Error(sayCause(cause).trim() || "it failed and printed nothing to its standard error")
+}
+
+const authenticate = async (kubeConfig: KubeConfig): Promise<Credential> => {
   const options: RequestOptions & { readonly servername?: string; readonly rejectUnauthorized?: boolean } = {}
-  await kubeConfig.applyToHTTPSOptions(options)
+  const hasPlugin = Boolean(kubeConfig.getCurrentUser()?.exec)
+  try {
+    await kubeConfig.applyToHTTPSOptions(options)
+  } catch (cause) {
+    throw hasPlugin ? pluginFailure(cause) : cause
+  }
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(options.headers ?? {})) {
     // Trimmed because a token file may end with a line break.
     if (value !== undefined) headers[name.toLowerCase()] = String(value).trim()
+  }
+  if (hasPlugin && headers["authorization"] === undefined && options.cert === undefined) {
+    throw new Error("its output has neither a token nor a client certificate")
   }
   if (options.auth) headers["authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`
   return {

@@ -59,7 +59,7 @@ export const find = Effect.fnUntraced(function* (parseYaml: ParseYaml, surroundi
 
   const usual = join(surroundings.home ?? "~", ".kube", "config")
   const text = surroundings.home ? yield* readIfThere(usual) : undefined
-  if (text !== undefined) return merge([yield* parse(parseYaml, usual, text)])
+  if (text !== undefined && !isBlank(text)) return merge([yield* parse(parseYaml, usual, text)])
 
   const token = join(surroundings.serviceAccount, "token")
   const { serviceHost, servicePort } = surroundings
@@ -69,7 +69,7 @@ export const find = Effect.fnUntraced(function* (parseYaml: ParseYaml, surroundi
   return yield* new KubeConfigError({
     source: "(none)",
     rule:
-      `none found: KUBECONFIG is not set, ${usual} does not exist, and this is no pod with a service account ` +
+      `none found: KUBECONFIG is not set, ${usual} does not exist or is empty, and this is no pod with a service account ` +
       `(that has KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT set, and ${token})`
   })
 })
@@ -77,17 +77,18 @@ export const find = Effect.fnUntraced(function* (parseYaml: ParseYaml, surroundi
 /** One file that must be there. */
 export const readOne = (parseYaml: ParseYaml, path: string) => readAll(parseYaml, [path])
 
-// As kubectl, a list may name files that do not exist, as long as one does.
+// As kubectl, a list may name files that do not exist or are empty, as long as one says something.
 const readAll = Effect.fnUntraced(function* (parseYaml: ParseYaml, paths: ReadonlyArray<string>) {
   const files: Array<Sourced<KubeConfigFile>> = []
   for (const path of paths) {
     const text = yield* readIfThere(path)
-    if (text !== undefined) files.push(yield* parse(parseYaml, path, text))
+    if (text === undefined || (isBlank(text) && paths.length > 1)) continue
+    files.push(yield* parse(parseYaml, path, text))
   }
   if (files.length > 0) return merge(files)
   return yield* new KubeConfigError({
     source: paths.join(delimiter),
-    rule: paths.length === 1 ? "the file does not exist" : "none of these files exists"
+    rule: paths.length === 1 ? "the file does not exist" : "none of these files exists and says something"
   })
 })
 
@@ -119,7 +120,7 @@ const parse = (
   text: string
 ): Effect.Effect<Sourced<KubeConfigFile>, KubeConfigError> =>
   Effect.gen(function* () {
-    if (text.trim() === "") return yield* new KubeConfigError({ source, rule: "the file is empty" })
+    if (isBlank(text)) return yield* new KubeConfigError({ source, rule: "the file is empty" })
     const raw = yield* Effect.try({
       try: () => parseYaml(text),
       catch: (cause) => new KubeConfigError({ source, rule: `is not YAML: ${firstLine(sayCause(cause))}` })
@@ -130,6 +131,8 @@ const parse = (
     }
     return { source, value: decoded.success }
   })
+
+const isBlank = (text: string): boolean => text.trim() === ""
 
 // The lines after the first one show the text around the error, which may be a secret.
 const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""

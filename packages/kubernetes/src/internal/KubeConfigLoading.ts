@@ -14,7 +14,8 @@ import type { Cluster, User } from "./KubeConfigSchema.ts"
 
 /** A kubeconfig that passed every check that needs no server. */
 export interface LoadedKubeConfig {
-  readonly kubeConfig: KubeConfig
+  /** A new one each time: it keeps the credentials that it was given. */
+  readonly makeKubeConfig: () => KubeConfig
   /** Where it was found, for messages. */
   readonly source: string
   /** Without a slash at the end. */
@@ -32,23 +33,25 @@ export const load = Effect.fnUntraced(function* (makeKubeConfig: () => KubeConfi
   const nobody: Entry<User> = { source: merged.source, path: "no user", value: {} }
   const user = context.value.user ? yield* referred(context, "user", merged.users) : nobody
 
-  const server = yield* checkServer(cluster)
+  const server = yield* checkServer(cluster, user)
   yield* checkProxy(cluster)
   yield* checkUser(user)
   yield* checkCertificates(cluster, user)
 
   const namespace = context.value.namespace || "default"
-  const kubeConfig = yield* Effect.try({
-    try: () => {
-      const made = makeKubeConfig()
-      // JSON is YAML, and with one entry of each kind no unrelated entry that is broken can get in the way.
-      made.loadFromString(JSON.stringify(onlyCurrent(cluster.value, user.value)))
-      return made
-    },
+  // JSON is YAML, and with one entry of each kind no unrelated entry that is broken can get in the way.
+  const current = JSON.stringify(onlyCurrent(cluster.value, user.value))
+  const makeLoaded = () => {
+    const made = makeKubeConfig()
+    made.loadFromString(current)
+    return made
+  }
+  yield* Effect.try({
+    try: makeLoaded,
     catch: (cause) => new KubeConfigError({ source: merged.source, rule: sayCause(cause) })
   })
   const loaded: LoadedKubeConfig = {
-    kubeConfig,
+    makeKubeConfig: makeLoaded,
     source: merged.source,
     server,
     namespace,
@@ -98,14 +101,22 @@ const referred = <A>(
 const sayNames = (entries: ReadonlyMap<string, unknown>): string =>
   entries.size === 0 ? "there is none" : [...entries.keys()].map((name) => JSON.stringify(name)).join(", ")
 
-const checkServer = (cluster: Entry<Cluster>): Effect.Effect<string, KubeConfigError> => {
+const checkServer = (cluster: Entry<Cluster>, user: Entry<User>): Effect.Effect<string, KubeConfigError> => {
   const { server } = cluster.value
   if (!server) return wrong(cluster, "server", "missing: it must be the URL of the API server")
-  const protocol = URL.parse(server)?.protocol
+  const url = URL.parse(server)
+  // Before any message that shows the URL.
+  if (url?.username || url?.password || url?.search || url?.hash) {
+    const rule =
+      "must be a URL without user name, password, query and fragment (a password belongs to the user's entry)"
+    return wrong(cluster, "server", rule)
+  }
+  const protocol = url?.protocol
   if (protocol !== "https:" && protocol !== "http:") {
     return wrong(cluster, "server", `${JSON.stringify(server)} is not an https:// or http:// URL`)
   }
-  if (protocol === "http:" && cluster.value["insecure-skip-tls-verify"] !== true) {
+  const isMeant = cluster.value["insecure-skip-tls-verify"] === true || credentialsOf(user.value).length === 0
+  if (protocol === "http:" && !isMeant) {
     return wrong(
       cluster,
       "server",
@@ -174,9 +185,21 @@ const onlyCurrent = (cluster: Cluster, user: User) => ({
   kind: "Config",
   "current-context": "current",
   contexts: [{ name: "current", context: { cluster: "current", user: "current" } }],
-  clusters: [{ name: "current", cluster }],
-  users: [{ name: "current", user: withTokenFile(user) }]
+  clusters: [{ name: "current", cluster: withoutTls(cluster) }],
+  users: [{ name: "current", user: withTokenFile(withExecInfo(user)) }]
 })
+
+// client-node wants it said that there is nothing to verify.
+const withoutTls = (cluster: Cluster): Cluster =>
+  cluster.server?.startsWith("http:") ? { ...cluster, "insecure-skip-tls-verify": true } : cluster
+
+// As kubectl tells a plugin who asks: client-node does not, and some plugins fail without it.
+const withExecInfo = ({ exec, ...rest }: User): User => {
+  if (!exec) return rest
+  const info = { kind: "ExecCredential", apiVersion: exec["apiVersion"], spec: { interactive: false } }
+  const env: ReadonlyArray<unknown> = Array.isArray(exec["env"]) ? exec["env"] : []
+  return { ...rest, exec: { ...exec, env: [...env, { name: "KUBERNETES_EXEC_INFO", value: JSON.stringify(info) }] } }
+}
 
 // client-node reads a token again and again from an authProvider of this name only. The file wins over a token beside it,
 // as with kubectl.
@@ -186,12 +209,15 @@ const withTokenFile = ({ token, tokenFile, ...rest }: User): User =>
     : { ...rest, token: token ?? null }
 
 const sayCredential = ({ path, source, value }: Entry<User>): string => {
-  const kinds = [
-    value.tokenFile ? `the token in ${value.tokenFile}` : value.token ? "a token" : "",
-    value.exec ? `what the plugin ${value.exec.command} returns` : "",
-    value["auth-provider"] ? `what the auth-provider ${value["auth-provider"].name} returns` : "",
-    value["client-certificate"] || value["client-certificate-data"] ? "a client certificate" : "",
-    value.username ? "a user name with password" : ""
-  ].filter((kind) => kind !== "")
+  const kinds = credentialsOf(value)
   return `${kinds.length === 0 ? "nothing (anonymous)" : kinds.join(" and ")}, by ${path} of ${source}`
 }
+
+const credentialsOf = (user: User): ReadonlyArray<string> =>
+  [
+    user.tokenFile ? `the token in ${user.tokenFile}` : user.token ? "a token" : "",
+    user.exec ? `what the plugin ${user.exec.command} returns` : "",
+    user["auth-provider"] ? `what the auth-provider ${user["auth-provider"].name} returns` : "",
+    user["client-certificate"] || user["client-certificate-data"] ? "a client certificate" : "",
+    user.username ? "a user name with password" : ""
+  ].filter((kind) => kind !== "")

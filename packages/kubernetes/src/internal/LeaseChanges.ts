@@ -31,7 +31,8 @@ export interface Watched {
   readonly fail: (reason: LeaseLock.LockError["reason"]) => LeaseLock.LockError
 }
 
-// A proxy that ends every watch at once would otherwise be asked again without a pause.
+// A proxy that ends every watch at once, be it after telling the same once more, would otherwise be asked again without a
+// pause.
 const shortestWatch = 1_000_000_000n
 
 export const follow = (
@@ -57,8 +58,9 @@ export const follow = (
         }),
         Stream.filter((event) => isOf(lease, event)),
         Stream.mapEffect((event) => {
-          quiet = false
-          version = LeaseObject.readVersion(event.object) ?? version
+          const reached = LeaseObject.readVersion(event.object) ?? version
+          if (event.type !== "BOOKMARK" && reached !== version) quiet = false
+          version = reached
           return Effect.mapError(Effect.fromResult(observe(observations, event)), fail)
         }),
         Stream.filter(Option.isSome),
