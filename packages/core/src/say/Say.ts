@@ -107,13 +107,13 @@ const troubleLines = (
 ): ReadonlyArray<Effect.Effect<void>> => {
   const error = errorOf(event)
   if (isRenewing(before) && error !== undefined && error.reason._tag !== "Conflict") {
-    return [Effect.logWarning(`renewal of ${settings.name} failed: ${error.message}`)]
+    return [Effect.logWarning(`renewal failed: ${error.message}`)]
   }
   const earlier = troubleOf(before)
   const trouble = troubleOf(after)
   if (trouble !== undefined && trouble !== earlier && isWorthALine(trouble)) {
     const doing = trouble.during === "Watch" ? "watch" : trouble.during === "Read" ? "read" : "take"
-    return [Effect.logWarning(`cannot ${doing} ${settings.name}: ${trouble.error.message}`)]
+    return [Effect.logWarning(`cannot ${doing}: ${trouble.error.message}`)]
   }
   if (trouble === undefined && earlier !== undefined && after.role._tag !== "Stopped") {
     return [Effect.logInfo(`${settings.name} answers again`)]

@@ -17,49 +17,65 @@ export interface Credentials {
 }
 
 export const generate = (): Credentials => {
+  const authority = makeAuthority("effect-leader embedded API server CA")
+  return { ca: authority.ca, ...authority.issue() }
+}
+
+/** Issues server certificates. */
+export interface Authority {
+  /** As PEM; so are those that it issues. */
+  readonly ca: string
+  readonly issue: (validity?: Validity) => { readonly cert: string; readonly key: string }
+}
+
+export const makeAuthority = (caName: string): Authority => {
   const ca = generateKeyPairSync("ec", { namedCurve: "P-256" })
-  const server = generateKeyPairSync("ec", { namedCurve: "P-256" })
-  const caName = "effect-leader embedded API server CA"
   const caCertificate = issue({
     subject: caName,
     publicKey: ca.publicKey,
     issuer: caName,
     issuerKey: ca,
+    validity: always,
     extensions: [
       extension(X509.id_ce_basicConstraints, new X509.BasicConstraints({ cA: true }), true),
       extension(X509.id_ce_keyUsage, new X509.KeyUsage(X509.KeyUsageFlags.keyCertSign), true)
     ]
   })
-  const certificate = issue({
-    subject: "kube-apiserver",
-    publicKey: server.publicKey,
-    issuer: caName,
-    issuerKey: ca,
-    extensions: [
-      extension(X509.id_ce_basicConstraints, new X509.BasicConstraints(), true),
-      extension(X509.id_ce_keyUsage, new X509.KeyUsage(X509.KeyUsageFlags.digitalSignature), true),
-      extension(X509.id_ce_extKeyUsage, new X509.ExtendedKeyUsage([X509.id_kp_serverAuth])),
-      extension(
-        X509.id_ce_subjectAltName,
-        new X509.SubjectAlternativeName([
-          new X509.GeneralName({ iPAddress: "127.0.0.1" }),
-          new X509.GeneralName({ dNSName: "localhost" })
-        ])
-      )
-    ]
-  })
-  return {
-    ca: caCertificate,
-    cert: certificate,
-    key: server.privateKey.export({ type: "pkcs8", format: "pem" }).toString()
+  const issueServer: Authority["issue"] = (validity = always) => {
+    const server = generateKeyPairSync("ec", { namedCurve: "P-256" })
+    const certificate = issue({
+      subject: "kube-apiserver",
+      publicKey: server.publicKey,
+      issuer: caName,
+      issuerKey: ca,
+      validity,
+      extensions: [
+        extension(X509.id_ce_basicConstraints, new X509.BasicConstraints(), true),
+        extension(X509.id_ce_keyUsage, new X509.KeyUsage(X509.KeyUsageFlags.digitalSignature), true),
+        extension(X509.id_ce_extKeyUsage, new X509.ExtendedKeyUsage([X509.id_kp_serverAuth])),
+        extension(
+          X509.id_ce_subjectAltName,
+          new X509.SubjectAlternativeName([
+            new X509.GeneralName({ iPAddress: "127.0.0.1" }),
+            new X509.GeneralName({ dNSName: "localhost" })
+          ])
+        )
+      ]
+    })
+    return { cert: certificate, key: server.privateKey.export({ type: "pkcs8", format: "pem" }).toString() }
   }
+  return { ca: caCertificate, issue: issueServer }
+}
+
+/** From when to when, in ISO form. */
+export interface Validity {
+  readonly from: string
+  readonly until: string
 }
 
 /** Always valid: what is tested is not the calendar, and the clock may be a test's. */
-const validity = new X509.Validity({
-  notBefore: DateTime.toDateUtc(DateTime.makeUnsafe("2000-01-01T00:00:00Z")),
-  notAfter: DateTime.toDateUtc(DateTime.makeUnsafe("2099-12-31T00:00:00Z"))
-})
+const always: Validity = { from: "2000-01-01T00:00:00Z", until: "2099-12-31T00:00:00Z" }
+export const longAgo: Validity = { from: "2000-01-01T00:00:00Z", until: "2000-01-02T00:00:00Z" }
 
 const ecdsaWithSha256 = new X509.AlgorithmIdentifier({ algorithm: "1.2.840.10045.4.3.2" })
 
@@ -68,8 +84,10 @@ const issue = (certificate: {
   readonly publicKey: KeyObject
   readonly issuer: string
   readonly issuerKey: { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
+  readonly validity: Validity
   readonly extensions: ReadonlyArray<X509.Extension>
 }): string => {
+  const instant = (iso: string) => DateTime.toDateUtc(DateTime.makeUnsafe(iso))
   const issuerKeyId = keyId(certificate.issuerKey.publicKey)
   const content = new X509.TBSCertificate({
     version: X509.Version.v3,
@@ -77,7 +95,10 @@ const issue = (certificate: {
     serialNumber: new Uint8Array([1, ...randomBytes(15)]).buffer,
     signature: ecdsaWithSha256,
     issuer: nameOf(certificate.issuer),
-    validity,
+    validity: new X509.Validity({
+      notBefore: instant(certificate.validity.from),
+      notAfter: instant(certificate.validity.until)
+    }),
     subject: nameOf(certificate.subject),
     subjectPublicKeyInfo: publicKeyInfo(certificate.publicKey),
     extensions: new X509.Extensions([
