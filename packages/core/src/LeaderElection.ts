@@ -26,7 +26,7 @@ import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as SubscriptionRef from "effect/SubscriptionRef"
 import { LeaseLock } from "./LeaseLock.ts"
@@ -68,7 +68,8 @@ export interface Election<Self> {
   ) => Effect.Effect<A, E | NotLeading, Exclude<R, TermOf<Self>>>
   /**
    * Ends the term in order (work first, then the lock), stands back long enough for another to win, then competes
-   * again. Returns once the lock is given back; called by the work itself, it is interrupted with it.
+   * again. Returns once the lock is given back. Called by the work of the term, also by its finalizers, it returns at
+   * once, since the end of the term waits for that work.
    */
   readonly resign: Effect.Effect<void>
 }
@@ -129,7 +130,8 @@ export const Service =
       ({ term }: TermWork) =>
         Effect.provideService(work, Term, term)
 
-    const make = Effect.fn("LeaderElection.make")(function* (options: Options) {
+    // Untraced: what the candidate does for its whole life is no part of the span in which it was made.
+    const make = Effect.fnUntraced(function* (options: Options) {
       const lock = yield* LeaseLock
       const suffix = (yield* randomHex).slice(0, 8)
       const host = yield* hostName
@@ -149,7 +151,9 @@ export const Service =
         isLeader: running.isLeader,
         whileLeading: (work) => Terms.whileLeading(running.terms)(inTerm(work)),
         runAsLeader: (work) => Terms.runAsLeader(running.terms)(inTerm(work)),
-        resign: running.resign
+        resign: Effect.flatMap(Effect.serviceOption(Term), (own) =>
+          Option.exists(own, (term) => running.isCurrent(term.token)) ? running.askToResign : running.resign
+        )
       })
     })
 
@@ -163,11 +167,20 @@ export const Service =
         Effect.gen(function* () {
           const election = yield* Election
           const built = Effect.scoped(Effect.andThen(Layer.build(Layer.fresh(work)), Effect.never))
+          const report = (cause: Cause.Cause<E>) =>
+            Effect.andThen(
+              Effect.logError(
+                `work failed under ${election.name}: resigns, and builds it again in a later term`,
+                cause
+              ),
+              Effect.suspend(() => options?.onFailure?.(cause) ?? Effect.void)
+            )
+          // Resigns whatever the hook does, and without waiting for it.
           const giveUp = (cause: Cause.Cause<E>) =>
-            Effect.logError(
-              `work failed under ${election.name}: resigns, and builds it again in a later term`,
-              cause
-            ).pipe(Effect.andThen(options?.onFailure?.(cause) ?? Effect.void), Effect.andThen(election.resign))
+            Effect.andThen(
+              Effect.forkChild(Effect.ignoreCause(report(cause)), { startImmediately: true }),
+              election.resign
+            )
           yield* election.whileLeading(built).pipe(Effect.catchCause(giveUp), Effect.forever, Effect.forkScoped)
         })
       )

@@ -61,7 +61,10 @@ export interface Options {
    * clocks of all candidates agree within it.
    */
   readonly maxClockSkew?: Duration.Input
-  /** Whether the lock is given back at shutdown, after the work has ended. Default true. */
+  /**
+   * Whether the lock of a term is given back at shutdown, after the work has ended. Default true. (What was acquired but
+   * never led under is given back in any case.)
+   */
   readonly releaseOnShutdown?: boolean
   /**
    * Whether a record of the own identity that another process left is taken over at once. Only where the platform

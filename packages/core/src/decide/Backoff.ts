@@ -27,7 +27,6 @@ export const after = (settings: Settings, error: LockError, times: number, now: 
 export const smallestSpread = 4n * millisecond
 const largestSpread = 250n * millisecond
 export const widened = (spread: bigint): bigint => min(largestSpread, spread * 2n)
-export const isWidest = (spread: bigint): boolean => spread >= largestSpread
 export const narrowed = (spread: bigint): bigint => max(smallestSpread, spread / 2n)
 
 /** How long the server asks to be left alone, as far as that is sensible. */

@@ -58,8 +58,9 @@ export const step = (settings: Settings, state: State, event: Event, now: Moment
       const free: State = { ...state, request: undefined }
       if (Result.isFailure(event.result)) return dispatch(settings, free, event, request, false, now)
       const observation = event.result.success
-      // A read is the truth even where it looks older (a restored server); a write is older than an edit seen since.
-      const accepted = event._tag === "ReadAnswered" || isNews(state.seen, observation)
+      // A read is the truth even where it looks older (a restored server), unless something was noticed on its way.
+      const isLatest = event._tag === "ReadAnswered" && request.against === (state.seen?.observation.version ?? "")
+      const accepted = isLatest || isNews(state.seen, observation)
       const known = accepted ? learn(settings, free, observation, now) : free
       return dispatch(settings, known, event, request, accepted, now)
     }
@@ -108,7 +109,7 @@ const dispatch = (
     case "Stopping":
       return Holder.stepStopping(settings, state, role, event, now)
     case "Releasing":
-      return Releasing.step(settings, state, role, event, now)
+      return Releasing.step(settings, state, role, event, news, now)
     case "Stopped":
       return [state, []]
   }
@@ -146,7 +147,7 @@ const expireRequest = (settings: Settings, state: State, now: Moment): Step => {
 const leave = (settings: Settings, state: State, now: Moment): Step => {
   const owns = state.seen !== undefined && standing(settings, state.seen.observation) === "Own"
   if (owns || state.request?.kind === "Write") return Releasing.begin(settings, state, "Leave", now)
-  if (state.role._tag === "Following" && state.role.trouble?.during === "Write") {
+  if (state.role._tag === "Following" && Follower.isInDoubt(state, state.role)) {
     return Releasing.beginInDoubt(settings, state, "Leave", now)
   }
   return andThen(abandon(state), (free) => withRole(free, { _tag: "Stopped" }))

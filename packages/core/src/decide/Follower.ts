@@ -18,6 +18,10 @@ import type { Event, Request, Role, State, Step, Trouble } from "./State.ts"
 
 export type Following = Extract<Role, { readonly _tag: "Following" }>
 
+/** What the lock holds is not known: after a write that conflicted, or may have happened. */
+export const isInDoubt = (state: State, role: Following): boolean =>
+  state.seen !== undefined && role.contestAt === undefined
+
 /** Competes, from now or after a rest in which others go first. */
 export const begin = (settings: Settings, state: State, now: Moment, restUntil: bigint = now.monotonic): State => ({
   ...state,
@@ -46,8 +50,7 @@ export const step = (
       return act(settings, state, role, now)
     case "Noticed": {
       if (news) return act(settings, state, replan(settings, state, outwon(recovered(role, "Watch")), now), now)
-      const inDoubt = role.contestAt === undefined
-      return withRole(state, inDoubt ? role : { ...role, readAt: nextRead(settings, state, now) })
+      return withRole(state, isInDoubt(state, role) ? role : { ...role, readAt: nextRead(settings, state, now) })
     }
     case "WatchEnded": {
       const spread = share(settings.retryPeriod, now.chance)
@@ -118,11 +121,12 @@ const readSucceeded = (
   const role = replan(settings, state, recovered(former, "Read"), now)
   const watchIsDue = state.watch._tag === "Down" && state.watch.retryAt <= now.monotonic
   // A poll of a silent watch that finds what the watch should have told. In doubt a read may simply be the faster one.
-  const inDoubt = former.contestAt === undefined
-  const watchIsDeaf = state.watch._tag === "Open" && !inDoubt && request?.against !== observation.version
+  const known = state.seen?.observation
+  const foundNews = known?.version === observation.version && request?.against !== observation.version
+  const watchIsDeaf = state.watch._tag === "Open" && foundNews && !isInDoubt(state, former)
   const planned: State = { ...state, role }
-  return watchIsDue || watchIsDeaf
-    ? andThen(watch(planned, observation), (watching) =>
+  return known !== undefined && (watchIsDue || watchIsDeaf)
+    ? andThen(watch(planned, known), (watching) =>
         act(settings, watching, { ...role, readAt: nextRead(settings, watching, now) }, now)
       )
     : act(settings, planned, role, now)
@@ -186,6 +190,9 @@ const writeFailed = (
   return withRole(state, { ...role, trouble, readAt, contestAt: undefined })
 }
 
+/** So many conflicts in a row without news of a winner, and it is something else that refuses the write. */
+const contestsToLose = 6
+
 /** Another write came first: who won is told by the watch, or read. */
 const conflicted = (
   settings: Settings,
@@ -198,15 +205,13 @@ const conflicted = (
   const spread = Backoff.widened(state.spread)
   const winnerIsKnown = state.seen?.observation.version !== request?.against
   if (winnerIsKnown) return withRole({ ...state, spread }, role)
-  if (!Backoff.isWidest(state.spread)) {
-    return withRole(
-      { ...state, spread },
-      { ...role, contestAt: undefined, readAt: now.monotonic + share(spread, now.chance) }
-    )
+  const conflicts = role.conflicts + 1
+  const doubting = { ...role, conflicts, contestAt: undefined }
+  if (conflicts <= contestsToLose) {
+    return withRole({ ...state, spread }, { ...doubting, readAt: now.monotonic + share(spread, now.chance) })
   }
-  // So often in a row that nobody may be there to win: something refuses the write.
   const readAt = now.monotonic + jittered(settings.retryPeriod, now)
-  return withRole(state, { ...role, trouble: troubled(role, error, "Write"), contestAt: undefined, readAt })
+  return withRole({ ...state, spread }, { ...doubting, readAt, trouble: troubled(role, error, "Write") })
 }
 
 /** What to do next about the lock as it is known now. */
@@ -223,9 +228,9 @@ const freeFrom = (settings: Settings, seen: Seen): bigint => {
   switch (standing(settings, seen.observation)) {
     case "Own":
     case "Free":
-      return seen.observedAt
+      return seen.observedAt.monotonic
     case "Namesake":
-      return settings.reclaimOwn ? seen.observedAt : seen.heldUntil
+      return settings.reclaimOwn ? seen.observedAt.monotonic : seen.heldUntil
     case "Absent":
     case "Foreign":
       return seen.heldUntil
@@ -242,9 +247,11 @@ const nextRead = (settings: Settings, state: State, now: Moment): bigint =>
 const recovered = (role: Following, during: Trouble["during"]): Following =>
   role.trouble?.during === during ? { ...role, trouble: undefined } : role
 
-/** Somebody did write, so conflicts were no trouble. */
+/** Somebody wrote, so what kept this candidate from it may well have passed. */
 const outwon = (role: Following): Following =>
-  role.trouble?.error.reason._tag === "Conflict" ? { ...role, trouble: undefined } : role
+  role.trouble?.during === "Write" && role.trouble.error.isTransient
+    ? { ...role, conflicts: 0, trouble: undefined }
+    : { ...role, conflicts: 0 }
 
 const troubled = (role: Following, error: LockError, during: Trouble["during"]): Trouble => {
   const again = role.trouble?.during === during && role.trouble.error.reason._tag === error.reason._tag
@@ -256,6 +263,7 @@ const nothingPlanned: Following = {
   readAt: undefined,
   contestAt: undefined,
   restUntil: 0n,
+  conflicts: 0,
   trouble: undefined
 }
 

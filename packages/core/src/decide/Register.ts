@@ -6,13 +6,13 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { LeaseRecord, Observation } from "../LeaseLock.ts"
 import type { Settings } from "../Settings.ts"
-import { max, millisecond } from "./Instant.ts"
-import type { Moment } from "./Instant.ts"
+import { elapsed, max, millisecond } from "./Instant.ts"
+import type { Instant, Moment } from "./Instant.ts"
 
 export interface Seen {
   readonly observation: Observation
-  /** The monotonic instant at which this candidate learned of the record, not of the version: labels may change. */
-  readonly observedAt: bigint
+  /** When this candidate learned of the record, not of the version: labels may change. */
+  readonly observedAt: Instant
   /** The monotonic instant until which the last holder seen may still be working. */
   readonly heldUntil: bigint
 }
@@ -43,30 +43,39 @@ export const isNews = (seen: Seen | undefined, observation: Observation): boolea
 
 export const observe = (settings: Settings, seen: Seen | undefined, observation: Observation, now: Moment): Seen => {
   if (seen !== undefined && sameRecord(seen.observation, observation)) return { ...seen, observation }
-  const observedAt = now.monotonic
+  const observedAt = { monotonic: now.monotonic, wall: now.wall }
   switch (standing(settings, observation)) {
     case "Foreign":
     case "Namesake": {
       const record = Option.getOrThrow(observation.record)
       const overdue = seen === undefined && isOverdue(settings, record, now)
-      return { observation, observedAt, heldUntil: overdue ? observedAt : observedAt + leaseNanos(record) }
+      return { observation, observedAt, heldUntil: now.monotonic + (overdue ? 0n : leaseNanos(record)) }
     }
     case "Absent":
-      return { observation, observedAt, heldUntil: observedAt + restOfDeleted(settings, seen) }
+      return { observation, observedAt, heldUntil: now.monotonic + restOfDeleted(settings, seen, now) }
     case "Free":
     case "Own":
-      return { observation, observedAt, heldUntil: observedAt }
+      return { observation, observedAt, heldUntil: now.monotonic }
   }
 }
 
 /**
- * Who deletes a lock does not stop its holder, which may have renewed unseen just before: the last one seen keeps a whole
- * lease. Only the holder itself knows better.
+ * Who deletes a lock does not stop its holder, and there may have been one that this candidate never saw: a whole lease
+ * is left to it. Not by who held the lock itself until then, nor by who has never seen it exist.
  */
-const restOfDeleted = (settings: Settings, seen: Seen | undefined): bigint => {
+const restOfDeleted = (settings: Settings, seen: Seen | undefined, now: Moment): bigint => {
   if (seen === undefined || Option.isNone(seen.observation.record)) return 0n
-  const former = standing(settings, seen.observation)
-  return former === "Foreign" || former === "Namesake" ? leaseNanos(seen.observation.record.value) : 0n
+  switch (standing(settings, seen.observation)) {
+    case "Foreign":
+    case "Namesake":
+      return leaseNanos(seen.observation.record.value)
+    // The answer to the own write may have taken a request timeout; until then nobody else could have had the lock.
+    case "Own":
+      return elapsed(seen.observedAt, now) < settings.stopBy - settings.requestTimeout ? 0n : settings.leaseDuration
+    case "Free":
+    case "Absent":
+      return settings.leaseDuration
+  }
 }
 
 /** `maxClockSkew`: the record had run out by its own time before this candidate even started. */

@@ -25,7 +25,14 @@ export const begin = (settings: Settings, state: State, next: Releasing["next"],
 export const beginInDoubt = (settings: Settings, state: State, next: Releasing["next"], now: Moment): Step =>
   andThen(abandon(state), (free) => readAgain(settings, free, starting(settings, next, now), now))
 
-export const step = (settings: Settings, state: State, former: Releasing, event: Event, now: Moment): Step => {
+export const step = (
+  settings: Settings,
+  state: State,
+  former: Releasing,
+  event: Event,
+  news: boolean,
+  now: Moment
+): Step => {
   const role: Releasing = event._tag === "ShutdownAsked" ? { ...former, next: "Leave" } : former
   switch (event._tag) {
     case "ReadAnswered":
@@ -37,8 +44,11 @@ export const step = (settings: Settings, state: State, former: Releasing, event:
       if (now.monotonic >= role.until) return finish(settings, state, role, now)
       if (state.request !== undefined || now.monotonic < role.retryAt) return withRole(state, role)
       return readAgain(settings, state, role, now)
+    // A write that is under way knows better than what was noticed before it.
     case "Noticed":
-      return isOwn(settings, state) ? withRole(state, role) : finish(settings, state, role, now)
+      return news && state.request?.kind !== "Write" && !isOwn(settings, state)
+        ? finish(settings, state, role, now)
+        : withRole(state, role)
     case "WatchEnded":
     case "WorkEnded":
     case "FoundInvalid":
@@ -71,8 +81,8 @@ const act = (settings: Settings, state: State, role: Releasing, now: Moment): St
 }
 
 const failed = (settings: Settings, state: State, role: Releasing, error: LockError, now: Moment): Step => {
-  if (error.reason._tag === "Conflict") return readAgain(settings, state, role, now)
   const failures = role.failures + 1
+  if (error.reason._tag === "Conflict" && failures === 1) return readAgain(settings, state, { ...role, failures }, now)
   const retryAt = now.monotonic + Backoff.transient(settings, error, failures, now)
   return withRole(state, { ...role, failures, retryAt })
 }

@@ -65,6 +65,8 @@ export type Role =
       readonly contestAt: bigint | undefined
       /** After a resignation others go first. */
       readonly restUntil: bigint
+      /** Attempts in a row that another write came before. */
+      readonly conflicts: number
       readonly trouble: Trouble | undefined
     }
   | { readonly _tag: "Leading"; readonly tenure: Tenure }

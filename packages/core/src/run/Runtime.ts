@@ -8,7 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as Queue from "effect/Queue"
@@ -34,7 +34,11 @@ export interface Running {
   readonly leader: Effect.Effect<Option.Option<Leadership.Leader>>
   readonly isLeader: Effect.Effect<boolean>
   readonly terms: Terms.Terms
+  /** Asks for it, and returns once the lock is given back. */
   readonly resign: Effect.Effect<void>
+  /** Asks for it only: what work of the term itself may do, since the end of the term waits for that. */
+  readonly askToResign: Effect.Effect<void>
+  readonly isCurrent: (token: bigint) => boolean
 }
 
 /** The scope's end is a shutdown: it waits for the work, gives the lock back, and leaves nothing running. */
@@ -78,7 +82,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
       case "Read":
         return replace("request", answerTo(action.id, "ReadAnswered", lock.read))
       case "Write": {
-        const write = lock.write(action.expected, action.next)
+        const write = Effect.suspend(() => lock.write(action.expected, action.next))
         const isRenewal = state.role._tag === "Leading" || state.role._tag === "Yielding"
         return replace("request", answerTo(action.id, "WriteAnswered", isRenewal ? spanned(write) : write))
       }
@@ -87,7 +91,11 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
       case "Watch":
         return replace("watch", watch(action.after))
       case "BeginTerm":
-        return Effect.suspend(() => terms.begin(TermWork.make(tenancy(action))))
+        return Effect.sync(() => {
+          terms.begin(TermWork.make(tenancy(action)))
+          publish(moment())
+          terms.announce()
+        })
       case "InterruptWork":
         return Effect.suspend(() => {
           const interrupt = Option.match(terms.current(), { onNone: () => Effect.void, onSome: (it) => it.interrupt })
@@ -105,8 +113,12 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
           if (running === 0) return Effect.void
           const token = Option.match(terms.current(), { onNone: () => 0n, onSome: (it) => it.term.token })
           const overrun = { election: settings.name, identity: settings.identity, token, running }
-          const hook = options.onOverrun?.(overrun) ?? Effect.void
-          return Effect.andThen(say.overrun(state, running), Effect.forkIn(Effect.ignoreCause(hook), scope))
+          const hook = Effect.suspend(() => options.onOverrun?.(overrun) ?? Effect.void)
+          // Whatever else goes wrong, and even if the layer closes now: it may be what ends the process.
+          return Effect.andThen(
+            Effect.forkDetach(Effect.ignoreCause(hook), { startImmediately: true }),
+            said(say.overrun(state, running))
+          )
         })
     }
   }
@@ -140,7 +152,12 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
 
   const watch = (after: Observation): Effect.Effect<void> =>
     Effect.flatMap(
-      Effect.exit(Stream.runForEach(lock.changes(after), (observation) => tell({ _tag: "Noticed", observation }))),
+      Effect.exit(
+        Stream.runForEach(
+          Stream.suspend(() => lock.changes(after)),
+          (observation) => tell({ _tag: "Noticed", observation })
+        )
+      ),
       (exit) => tell({ _tag: "WatchEnded", error: Exit.isFailure(exit) ? errorOf(exit.cause) : undefined })
     )
 
@@ -175,14 +192,15 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
       const before = state
       const [after, actions] = Candidate.step(settings, before, event, now)
       state = after
-      const urgent = actions.filter((action) => action._tag === "BeginTerm")
-      const others = actions.filter((action) => action._tag !== "BeginTerm")
-      return Effect.forEach(urgent, carryOut, { discard: true }).pipe(
-        Effect.andThen(Effect.sync(() => publish(now))),
-        Effect.andThen(Effect.forEach(others, carryOut, { discard: true })),
-        Effect.andThen(say.step({ before, event, after, actions, now }))
+      publish(now)
+      return Effect.andThen(
+        Effect.forEach(actions, carryOut, { discard: true }),
+        said(say.step({ before, event, after, actions, now }))
       )
     })
+
+  /** A logger that throws is no reason to stop. */
+  const said = (words: Effect.Effect<void>): Effect.Effect<void> => Effect.ignoreCause(words)
 
   /** What happened already, else a `Tick` when one is due. Sleeps whole milliseconds, and again if it woke too early. */
   const nextEvent = Effect.gen(function* () {
@@ -203,28 +221,45 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
   })
 
   /** However the loop ends, nothing leads after it. */
-  const halt = Effect.suspend(() => {
-    state = { ...state, role: { _tag: "Stopped" } }
-    publish(moment())
-    const work = Option.match(terms.current(), {
-      onNone: () => Effect.void,
-      onSome: (it) => Effect.andThen(it.invalidate, it.interrupt)
+  const halt = (exit: Exit.Exit<void>) =>
+    Effect.suspend(() => {
+      state = { ...state, role: { _tag: "Stopped" } }
+      publish(moment())
+      const work = Option.match(terms.current(), {
+        onNone: () => Effect.void,
+        onSome: (it) => Effect.andThen(it.invalidate, it.interrupt)
+      })
+      return Effect.forkDetach(work, { startImmediately: true }).pipe(
+        Effect.andThen(
+          Effect.sync(() =>
+            terms.close(
+              Exit.isSuccess(exit)
+                ? Option.none()
+                : Option.some(new Error(`election ${settings.name} failed`, { cause: Cause.squash(exit.cause) }))
+            )
+          )
+        ),
+        Effect.andThen(Deferred.succeed(stopped, undefined))
+      )
     })
-    return Effect.all([terms.close, Deferred.succeed(stopped, undefined), Effect.forkIn(work, scope)], {
-      discard: true
-    })
-  })
 
-  yield* Effect.addFinalizer((exit) =>
+  const shutDown = (exit: Exit.Exit<unknown, unknown>) =>
     Effect.andThen(tell({ _tag: "ShutdownAsked" }), Deferred.await(stopped)).pipe(
-      Effect.andThen(Scope.close(scope, exit))
+      // A lock whose requests cannot be interrupted does not hold the program up for ever.
+      Effect.andThen(Effect.forkDetach(Scope.close(scope, exit), { startImmediately: true })),
+      Effect.flatMap((closing) => Effect.timeoutOption(Fiber.await(closing), Duration.nanos(settings.requestTimeout)))
     )
-  )
-  yield* loop.pipe(
-    Effect.tapCause((cause) => Effect.logFatal(`election ${settings.name} failed: ${Cause.pretty(cause)}`)),
-    Effect.ignoreCause,
-    Effect.ensuring(halt),
-    Effect.forkIn(scope, { startImmediately: true })
+
+  yield* Effect.uninterruptible(
+    Effect.andThen(
+      Effect.addFinalizer(shutDown),
+      loop.pipe(
+        Effect.tapCause((cause) => said(Effect.logFatal(`election ${settings.name} failed`, cause))),
+        Effect.onExit(halt),
+        Effect.ignoreCause,
+        Effect.forkIn(scope, { startImmediately: true })
+      )
+    )
   )
 
   const isLeader = Effect.sync(() => state.role._tag === "Leading" && Holder.isValid(settings, state.role, moment()))
@@ -232,11 +267,13 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
     leadership,
     isLeader,
     leader: Effect.sync(() =>
-      "tenure" in state.role
+      state.role._tag === "Leading" || state.role._tag === "Yielding"
         ? Option.some({ identity: settings.identity, since: state.role.tenure.since })
         : Leadership.leaderOf(settings, state, moment())
     ),
     terms,
+    askToResign: tell({ _tag: "ResignAsked" }),
+    isCurrent: (token) => tokenOf(state) === String(token),
     resign: Effect.suspend(() =>
       state.role._tag === "Following" || state.role._tag === "Stopped"
         ? Effect.void

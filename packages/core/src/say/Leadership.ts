@@ -60,7 +60,8 @@ export const next = (
       return isSame ? former : { _tag: "Standby", leader, trouble }
     }
     case "Leading":
-      return former._tag === "Leading" || Option.isNone(term) ? former : { _tag: "Leading", term: term.value }
+      if (Option.isNone(term) || term.value.token !== state.role.tenure.token) return former
+      return former._tag === "Leading" && former.term === term.value ? former : { _tag: "Leading", term: term.value }
     case "Yielding":
     case "Stopping":
       if (Option.isNone(term) || (former._tag === "Draining" && former.end === state.role.end)) return former

@@ -87,7 +87,7 @@ const linesOf = (settings: Settings, { after, before, event, now }: Happened): R
     const why = role.end === before.role.end ? "the work did not end within drainTimeout" : `lost it: ${role.end}`
     lines.push(Effect.logWarning(`renews ${settings.name} no more while its work drains: ${why}`))
   }
-  if ("tenure" in before.role && !("tenure" in role)) {
+  if ("tenure" in before.role && event._tag === "WorkEnded") {
     lines.push(Effect.logInfo(`all work under ${settings.name} has ended`))
   }
   const leader = Option.getOrUndefined(leaderOf(settings, after, now))

@@ -10,9 +10,11 @@ import { NotLeading } from "../Term.ts"
 import type { TermWork } from "./TermWork.ts"
 
 export interface Terms {
-  readonly begin: (work: TermWork) => Effect.Effect<void>
-  /** No term will come any more. */
-  readonly close: Effect.Effect<void>
+  /** Whoever waits is told by `announce`: by then the status must say it, too. */
+  readonly begin: (work: TermWork) => void
+  readonly announce: () => void
+  /** No term will come any more; with a failure where that is not what was asked for. */
+  readonly close: (failure: Option.Option<Error>) => void
   readonly current: () => Option.Option<TermWork>
   /** The next term that admits work, other than `former`; none once the election has stopped. */
   readonly next: (former: Option.Option<TermWork>) => Effect.Effect<Option.Option<TermWork>>
@@ -20,7 +22,7 @@ export interface Terms {
 
 export const make = (): Terms => {
   let current: Option.Option<TermWork> = Option.none()
-  let isClosed = false
+  let closed: Option.Option<Effect.Effect<Option.Option<TermWork>>> = Option.none()
   let changed = Deferred.makeUnsafe<void>()
 
   const announce = () => {
@@ -31,7 +33,7 @@ export const make = (): Terms => {
 
   const next: Terms["next"] = (former) =>
     Effect.suspend(() => {
-      if (isClosed) return Effect.succeedNone
+      if (Option.isSome(closed)) return closed.value
       const isNext = Option.exists(
         current,
         (term) => !term.hasEnded() && !Option.exists(former, (earlier) => earlier === term)
@@ -40,15 +42,14 @@ export const make = (): Terms => {
     })
 
   return {
-    begin: (work) =>
-      Effect.sync(() => {
-        current = Option.some(work)
-        announce()
-      }),
-    close: Effect.sync(() => {
-      isClosed = true
+    begin: (work) => {
+      current = Option.some(work)
+    },
+    announce,
+    close: (failure) => {
+      closed = Option.some(Option.match(failure, { onNone: () => Effect.succeedNone, onSome: (it) => Effect.die(it) }))
       announce()
-    }),
+    },
     current: () => current,
     next
   }
