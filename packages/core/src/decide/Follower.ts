@@ -228,9 +228,9 @@ const freeFrom = (settings: Settings, seen: Seen): bigint => {
   switch (standing(settings, seen.observation)) {
     case "Own":
     case "Free":
-      return seen.observedAt.monotonic
+      return seen.observedAt
     case "Namesake":
-      return settings.reclaimOwn ? seen.observedAt.monotonic : seen.heldUntil
+      return settings.reclaimOwn ? seen.observedAt : seen.heldUntil
     case "Absent":
     case "Foreign":
       return seen.heldUntil

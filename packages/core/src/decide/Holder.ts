@@ -11,7 +11,7 @@ import * as Backoff from "./Backoff.ts"
 import * as Follower from "./Follower.ts"
 import { elapsed, max, millisecond, min, rebased } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
-import { leaseNanos, renewedAt, standing } from "./Register.ts"
+import { heldByNobody, leaseNanos, renewedAt, standing } from "./Register.ts"
 import * as Releasing from "./Releasing.ts"
 import { abandon, andThen, read, watch, withRole, write } from "./State.ts"
 import type { Event, Request, Role, State, Step, Tenure, TermEnd } from "./State.ts"
@@ -47,7 +47,8 @@ export const step = (
   const isOver =
     remaining(settings, role.tenure, now) === 0n || (event._tag === "FoundInvalid" && event.token === role.tenure.token)
   const loss = isOver ? "Expired" : lossOf(settings, state, role.tenure)
-  if (loss !== undefined) return lose(settings, state, role, loss, event, now)
+  if (loss !== undefined)
+    return lose(settings, loss === "LockDeleted" ? deleted(state, now) : state, role, loss, event, now)
   switch (event._tag) {
     case "Tick":
       return role._tag === "Yielding" && now.monotonic >= role.drainBy
@@ -125,6 +126,11 @@ const lossOf = (settings: Settings, state: State, tenure: Tenure): TermEnd | und
       return "Superseded"
   }
 }
+
+const deleted = (state: State, now: Moment): State =>
+  state.seen !== undefined && Option.isNone(state.seen.observation.record)
+    ? { ...state, seen: heldByNobody(state.seen, now) }
+    : state
 
 /** A shutdown that came with the loss still counts. */
 const lose = (

@@ -6,13 +6,13 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { LeaseRecord, Observation } from "../LeaseLock.ts"
 import type { Settings } from "../Settings.ts"
-import { elapsed, max, millisecond } from "./Instant.ts"
-import type { Instant, Moment } from "./Instant.ts"
+import { max, millisecond } from "./Instant.ts"
+import type { Moment } from "./Instant.ts"
 
 export interface Seen {
   readonly observation: Observation
-  /** When this candidate learned of the record, not of the version: labels may change. */
-  readonly observedAt: Instant
+  /** The monotonic instant at which this candidate learned of the record, not of the version: labels may change. */
+  readonly observedAt: bigint
   /** The monotonic instant until which the last holder seen may still be working. */
   readonly heldUntil: bigint
 }
@@ -43,7 +43,7 @@ export const isNews = (seen: Seen | undefined, observation: Observation): boolea
 
 export const observe = (settings: Settings, seen: Seen | undefined, observation: Observation, now: Moment): Seen => {
   if (seen !== undefined && sameRecord(seen.observation, observation)) return { ...seen, observation }
-  const observedAt = { monotonic: now.monotonic, wall: now.wall }
+  const observedAt = now.monotonic
   switch (standing(settings, observation)) {
     case "Foreign":
     case "Namesake": {
@@ -52,7 +52,7 @@ export const observe = (settings: Settings, seen: Seen | undefined, observation:
       return { observation, observedAt, heldUntil: now.monotonic + (overdue ? 0n : leaseNanos(record)) }
     }
     case "Absent":
-      return { observation, observedAt, heldUntil: now.monotonic + restOfDeleted(settings, seen, now) }
+      return { observation, observedAt, heldUntil: now.monotonic + restOfDeleted(settings, seen) }
     case "Free":
     case "Own":
       return { observation, observedAt, heldUntil: now.monotonic }
@@ -61,22 +61,18 @@ export const observe = (settings: Settings, seen: Seen | undefined, observation:
 
 /**
  * Who deletes a lock does not stop its holder, and there may have been one that this candidate never saw: a whole lease
- * is left to it. Not by who held the lock itself until then, nor by who has never seen it exist.
+ * is left to it, but for a lock that was never seen to exist. (A holder itself knows better: `heldByNobody`.)
  */
-const restOfDeleted = (settings: Settings, seen: Seen | undefined, now: Moment): bigint => {
+const restOfDeleted = (settings: Settings, seen: Seen | undefined): bigint => {
   if (seen === undefined || Option.isNone(seen.observation.record)) return 0n
-  switch (standing(settings, seen.observation)) {
-    case "Foreign":
-    case "Namesake":
-      return leaseNanos(seen.observation.record.value)
-    // The answer to the own write may have taken a request timeout; until then nobody else could have had the lock.
-    case "Own":
-      return elapsed(seen.observedAt, now) < settings.stopBy - settings.requestTimeout ? 0n : settings.leaseDuration
-    case "Free":
-    case "Absent":
-      return settings.leaseDuration
-  }
+  const former = standing(settings, seen.observation)
+  return former === "Foreign" || former === "Namesake"
+    ? leaseNanos(seen.observation.record.value)
+    : settings.leaseDuration
 }
+
+/** What a holder knows that learns of the deletion while its lease is valid: nobody else can have had the lock. */
+export const heldByNobody = (seen: Seen, now: Moment): Seen => ({ ...seen, heldUntil: now.monotonic })
 
 /** `maxClockSkew`: the record had run out by its own time before this candidate even started. */
 const isOverdue = (settings: Settings, record: LeaseRecord, now: Moment): boolean =>

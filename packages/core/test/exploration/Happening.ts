@@ -171,6 +171,9 @@ const violationIn = (decide: Decide, world: World, index: number): Violation | u
     : undefined
 }
 
+/** Budgets end where leases do, to the nanosecond; clocks of other rates are rounded. */
+const rounding = 10n
+
 /**
  * Work runs until it is told to stop, and then within its budget. A process that has just come to life does at most what
  * its guards allow before it looks at its timers.
@@ -180,7 +183,7 @@ const isWorking = (decide: Decide, node: Node, now: bigint): boolean => {
   const { role } = node.state
   const moment = momentOf(node.clock, now)
   if (node.work === "Running") return !node.hasThawed || decide.isValid(node.settings, role, moment)
-  return elapsed(role.tenure.sentAt, moment) < node.settings.stopBy
+  return elapsed(role.tenure.sentAt, moment) + rounding < node.settings.stopBy
 }
 
 const text = (value: unknown): string =>

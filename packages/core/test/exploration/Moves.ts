@@ -198,8 +198,8 @@ const lockFaults = (world: World, may: May): void => {
   if (Option.isNone(world.register.record)) return
   const record = world.register.record.value
   may("Edit", "somebody edits a label", () => withRecord(world, world.register.record))
-  // docs/safety.md, "Assumptions": not while a candidate is about that has never seen who holds the lock.
-  if (world.nodes.every((node) => node.condition === "Dead" || hasSeenHolder(node, record))) {
+  // docs/safety.md, assumption 5: not while a candidate is about that has never seen the lock exist.
+  if (world.nodes.every((node) => node.condition === "Dead" || hasSeenIt(node))) {
     may("Delete", "somebody deletes the lock", () => withRecord(world, Option.none()))
     may("Recreate", "somebody deletes the lock and makes it again", () =>
       withRecord(withRecord(world, Option.none()), world.register.record)
@@ -210,11 +210,7 @@ const lockFaults = (world: World, may: May): void => {
   }
 }
 
-const hasSeenHolder = (node: Node, record: LeaseRecord): boolean =>
-  Option.exists(
-    node.state.seen?.observation.record ?? Option.none(),
-    (seen) => Option.getOrElse(seen.holder, () => "") === Option.getOrElse(record.holder, () => "")
-  )
+const hasSeenIt = (node: Node): boolean => Option.isSome(node.state.seen?.observation.record ?? Option.none())
 
 /** A foreign program that keeps the rules takes nobody's lease that has not run out by any clock. */
 const isRunOut = (world: World, record: LeaseRecord): boolean =>

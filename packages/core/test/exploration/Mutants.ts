@@ -289,7 +289,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     without: "waits for its own lease duration instead of the record's",
     decide: after(({ before, settings, step }) => {
       const isNew = step[0].seen?.observedAt !== before.seen?.observedAt
-      const shortened = withSeen(step, (seen) => ({ heldUntil: seen.observedAt.monotonic + settings.leaseDuration }))
+      const shortened = withSeen(step, (seen) => ({ heldUntil: seen.observedAt + settings.leaseDuration }))
       const [state] = shortened
       const isForeign = state.seen !== undefined && standing(settings, state.seen.observation) === "Foreign"
       return isNew && isForeign && state.role._tag === "Following" && state.seen !== undefined
