@@ -187,7 +187,7 @@ const writeFailed = (
   // It may have happened: read before the next attempt.
   const trouble = troubled(role, error, "Write")
   const readAt = now.monotonic + Backoff.after(settings, error, trouble.times, now)
-  return withRole(state, { ...role, trouble, readAt, contestAt: undefined })
+  return withRole(state, { ...role, trouble, readAt, contestAt: undefined, unanswered: role.unanswered + 1 })
 }
 
 /** So many conflicts in a row without news of a winner, and it is something else that refuses the write. */
@@ -218,15 +218,23 @@ const conflicted = (
 const replan = (settings: Settings, state: State, role: Following, now: Moment): Following => {
   if (state.seen === undefined) return { ...role, readAt: now.monotonic, contestAt: undefined }
   const readAt = nextRead(settings, state, now)
-  const contestAt = max(now.monotonic, role.restUntil, freeFrom(settings, state.seen))
   const isContested = standing(settings, state.seen.observation) !== "Own"
-  return { ...role, readAt, contestAt: isContested ? contestAt + share(state.spread, now.chance) : contestAt }
+  const unanswered = isContested ? 0 : role.unanswered
+  const contestAt = max(now.monotonic, role.restUntil, freeFrom(settings, state.seen, unanswered))
+  return {
+    ...role,
+    unanswered,
+    readAt,
+    contestAt: isContested ? contestAt + share(state.spread, now.chance) : contestAt
+  }
 }
 
 /** When nobody else can be working under the record: rules 1 and 3, and *The same identity twice*. */
-const freeFrom = (settings: Settings, seen: Seen): bigint => {
+const freeFrom = (settings: Settings, seen: Seen, unanswered: number): bigint => {
   switch (standing(settings, seen.observation)) {
     case "Own":
+      // Who is heard by the server and does not hear it would renew for ever what it cannot use: the others go first.
+      return unanswered < 2 ? seen.observedAt : seen.observedAt + settings.leaseDuration + restAfterResign(settings)
     case "Free":
       return seen.observedAt
     case "Namesake":
@@ -264,6 +272,7 @@ const nothingPlanned: Following = {
   contestAt: undefined,
   restUntil: 0n,
   conflicts: 0,
+  unanswered: 0,
   trouble: undefined
 }
 

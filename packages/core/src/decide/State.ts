@@ -67,6 +67,8 @@ export type Role =
       readonly restUntil: bigint
       /** Attempts in a row that another write came before. */
       readonly conflicts: number
+      /** Attempts in a row that got no answer. Each may have been carried out, and kept the others away. */
+      readonly unanswered: number
       readonly trouble: Trouble | undefined
     }
   | { readonly _tag: "Leading"; readonly tenure: Tenure }

@@ -78,6 +78,7 @@ const canLead = (world: World): boolean =>
     (node) =>
       node.condition === "Alive" &&
       !node.isCut &&
+      !node.isDeaf &&
       node.state.role._tag !== "Stopped" &&
       !("next" in node.state.role && node.state.role.next === "Leave")
   )
@@ -150,6 +151,7 @@ const nodeKey = (node: Node, world: World) => {
     node.toldUpTo === undefined ? "-" : Number(world.register.fence - node.toldUpTo),
     node.watchLags,
     node.isCut,
+    node.isDeaf,
     node.hasResigned,
     node.heldLife === world.register.uid,
     Number(node.clock.wallOffset),
@@ -197,6 +199,8 @@ const roleKey = (role: Role, after: (at: bigint | undefined) => number | string)
         after(role.readAt),
         after(role.contestAt),
         after(role.restUntil),
+        role.conflicts,
+        role.unanswered,
         role.trouble?.during,
         role.trouble?.times
       ]

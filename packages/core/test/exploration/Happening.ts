@@ -86,7 +86,8 @@ export const serve = (world: World, position: number): Outcome => {
 export const answered = (world: World, position: number, result: Result.Result<Observation, LockError>): World => {
   const message = messageAt(world, position)
   const node = nodeAt(world, message.from)
-  const isAwaited = node.settings.incarnation === message.incarnation && node.state.request?.id === message.id
+  const isCurrent = node.settings.incarnation === message.incarnation && node.state.request?.id === message.id
+  const isAwaited = isCurrent && !(node.isDeaf && message.request.kind === "Write")
   const rest = withoutMessage(world, position)
   return isAwaited ? { ...rest, network: [...rest.network, { ...message, answer: result }] } : rest
 }

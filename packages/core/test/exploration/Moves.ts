@@ -24,6 +24,7 @@ export const everyFault = [
   "EndWatch",
   "StaleNotice",
   "Cut",
+  "Deafen",
   "Crash",
   "Restart",
   "Freeze",
@@ -175,6 +176,9 @@ const processFaults = (decide: Decide, world: World, index: number, may: May): v
   may("Crash", `${name}: crashes`, () => withNode(world, index, died))
   if (node.condition !== "Alive") return
   if (!node.isCut) may("Cut", `${name}: is cut off`, () => withNode(world, index, { isCut: true }))
+  if (!node.isDeaf) {
+    may("Deafen", `${name}: is heard and hears nothing`, () => withNode(world, index, { isDeaf: true }))
+  }
   may("Freeze", `${name}: is frozen`, () => withNode(world, index, { condition: "Frozen", since: world.now }))
   may("Suspend", `${name}: is suspended`, () => withNode(world, index, { condition: "Suspended", since: world.now }))
   const clock = { ...node.clock, wallOffset: node.clock.wallOffset + 3600n * second }

@@ -412,6 +412,19 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     rule: "follower 5",
+    without: "an own record that cannot be used is renewed for ever",
+    decide: after(({ step: [state, actions] }) =>
+      state.role._tag === "Following"
+        ? [{ ...state, role: { ...state.role, unanswered: 0 } }, actions]
+        : [state, actions]
+    ),
+    faults: ["Deafen"],
+    budget: 1,
+    breaks: "I3",
+    always: (decide) => leadsSoon(decide, 100n * second)
+  },
+  {
+    rule: "follower 5",
     without: "no rest after a resignation",
     decide: after(({ step }) => {
       const [state, actions] = step

@@ -38,6 +38,8 @@ export interface Node {
   readonly watchLags: boolean
   /** No request of it arrives any more. */
   readonly isCut: boolean
+  /** Its writes arrive, and no answer to them comes back. */
+  readonly isDeaf: boolean
   /** The life of the lock under which its term began. */
   readonly heldLife: string | undefined
   /** It was asked to resign, and nobody has led since. */
@@ -111,6 +113,7 @@ export const started = (settings: Settings, clock: NodeClock, now: bigint): Node
   toldUpTo: undefined,
   watchLags: false,
   isCut: false,
+  isDeaf: false,
   heldLife: undefined,
   hasResigned: false
 })
