@@ -178,7 +178,7 @@ export const Service =
           // Resigns whatever the hook does, and without waiting for it.
           const giveUp = (cause: Cause.Cause<E>) =>
             Effect.andThen(
-              Effect.forkChild(Effect.ignoreCause(report(cause)), { startImmediately: true }),
+              Effect.forkDetach(Effect.ignoreCause(report(cause)), { startImmediately: true }),
               election.resign
             )
           yield* election.whileLeading(built).pipe(Effect.catchCause(giveUp), Effect.forever, Effect.forkScoped)

@@ -89,6 +89,13 @@ export const wakeAt = (settings: Settings, state: State): bigint | undefined => 
   }
 }
 
+/**
+ * How long at most to sleep until then. Timers miss what the monotonic clock misses in a suspension, so a holder looks at
+ * the wall clock often enough for its work to keep its budget.
+ */
+export const longestSleep = (settings: Settings, state: State): bigint | undefined =>
+  "tenure" in state.role ? (settings.stopBy - settings.renewDeadline) / 10n + 1n : undefined
+
 const dispatch = (
   settings: Settings,
   state: State,

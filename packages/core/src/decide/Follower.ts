@@ -105,7 +105,7 @@ const claim = (settings: Settings, observation: Observation, now: Moment): Lease
     incarnation: settings.incarnation,
     leaseDuration: Duration.nanos(settings.leaseDuration),
     acquiredAt: isOwn && former !== undefined ? former.acquiredAt : wall,
-    renewedAt: renewedAt(observation.record, now),
+    renewedAt: isOwn ? renewedAt(observation.record, now) : wall,
     transitions: former === undefined ? 0 : isOwn ? former.transitions : former.transitions + 1
   }
 }

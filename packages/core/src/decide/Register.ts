@@ -102,9 +102,14 @@ const sameRecord = (a: Observation, b: Observation): boolean => {
   )
 }
 
-/** Of a record written now. Never that of the former one: an equal record is no write to Kubernetes, and no renewal. */
+/**
+ * Of a renewal: later than the former one, even where the wall clock was set back. An equal record is no write to
+ * Kubernetes, and one that was there before is no renewal to a follower that missed those between.
+ */
 export const renewedAt = (former: Option.Option<LeaseRecord>, now: Moment): DateTime.Utc => {
   const wall = Number(now.wall / millisecond)
-  const isSame = Option.exists(former, (record) => DateTime.toEpochMillis(record.renewedAt) === wall)
-  return DateTime.makeUnsafe(isSame ? wall + 1 : wall)
+  const before = Option.match(former, { onNone: () => wall - 1, onSome: (it) => DateTime.toEpochMillis(it.renewedAt) })
+  // Whoever wrote the year 9999 into the record does not keep us there.
+  const isAbsurd = before - wall > Number(aCentury / millisecond)
+  return DateTime.makeUnsafe(isAbsurd ? wall : Math.max(wall, before + 1))
 }

@@ -180,8 +180,11 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
   const publish = (now: Moment): void => {
     const term = Option.map(terms.current(), (work) => work.term)
     const value = Leadership.next(settings, leadership.value, state, term, now)
-    if (value === leadership.value) return
-    // Without the ref's semaphore: a subscriber that holds it must not keep the work from being interrupted.
+    if (value !== leadership.value) tellLeadership(value)
+  }
+
+  /** Without the ref's semaphore: a subscriber that holds it must not keep the work from being interrupted. */
+  const tellLeadership = (value: Leadership.Leadership): void => {
     leadership.value = value
     PubSub.publishUnsafe(leadership.pubsub, value)
   }
@@ -210,7 +213,8 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
     if (wakeAt !== undefined) {
       const wait = wakeAt - clock.monotonicTimeNanosUnsafe()
       if (wait <= 0n) return { _tag: "Tick" } as const
-      const sleep = Effect.sleep(Number((wait + 999_999n) / 1_000_000n))
+      const longest = Candidate.longestSleep(settings, state) ?? wait
+      const sleep = Effect.sleep(Number(((wait < longest ? wait : longest) + 999_999n) / 1_000_000n))
       yield* replace("timer", Effect.andThen(sleep, tell({ _tag: "Tick" })))
     }
     return yield* Queue.take(events)
@@ -220,26 +224,25 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
     while (state.role._tag !== "Stopped") yield* step(yield* nextEvent)
   })
 
-  /** However the loop ends, nothing leads after it. */
+  /** However the loop ends, nothing leads after it. Needs no clock and no lock: one of them may be what failed. */
   const halt = (exit: Exit.Exit<void>) =>
     Effect.suspend(() => {
       state = { ...state, role: { _tag: "Stopped" } }
-      publish(moment())
       const work = Option.match(terms.current(), {
         onNone: () => Effect.void,
         onSome: (it) => Effect.andThen(it.invalidate, it.interrupt)
       })
+      const failure = Exit.isSuccess(exit)
+        ? Option.none()
+        : Option.some(new Error(`election ${settings.name} failed`, { cause: Cause.squash(exit.cause) }))
       return Effect.forkDetach(work, { startImmediately: true }).pipe(
         Effect.andThen(
-          Effect.sync(() =>
-            terms.close(
-              Exit.isSuccess(exit)
-                ? Option.none()
-                : Option.some(new Error(`election ${settings.name} failed`, { cause: Cause.squash(exit.cause) }))
-            )
-          )
+          Effect.sync(() => {
+            if (leadership.value._tag !== "Stopped") tellLeadership({ _tag: "Stopped" })
+            terms.close(failure)
+          })
         ),
-        Effect.andThen(Deferred.succeed(stopped, undefined))
+        Effect.ensuring(Deferred.succeed(stopped, undefined))
       )
     })
 
