@@ -1,8 +1,8 @@
 /**
  * Candidates of one election over a scripted lock, each with a journal of its leader work in virtual milliseconds.
  */
-import { Clock, Context, Effect, Exit, Latch, Layer, Scope, SubscriptionRef } from "effect"
-import { LeaderElection } from "../src/index.ts"
+import { Clock, Context, Effect, Exit, Latch, Layer, Scope, Stream, SubscriptionRef } from "effect"
+import { LeaderElection, LeaseLock } from "../src/index.ts"
 import type { Duration, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { Term } from "../src/index.ts"
@@ -31,16 +31,28 @@ export interface Work {
   readonly every?: Duration.Input
 }
 
-export const start = Effect.fnUntraced(function* (
-  identity: string,
-  options: LeaderElection.Options & Work & { readonly clock?: Clock.Clock } = {}
-) {
+export type Lock = typeof LeaseLock.LeaseLock.Service
+
+/** What is this candidate's alone. */
+export interface Own {
+  readonly clock?: Clock.Clock
+  /** The lock as it answers this candidate. */
+  readonly lock?: (lock: Lock) => Lock
+}
+
+/** The layer of a candidate, fresh. */
+export const layer = (identity: string, { lock, ...settings }: LeaderElection.Options & Pick<Own, "lock"> = {}) =>
+  LeaderElection.layer({ identity, ...settings }).pipe(
+    Layer.provide(Layer.effect(LeaseLock.LeaseLock, Effect.map(LeaseLock.LeaseLock, lock ?? ((own) => own)))),
+    Layer.provide(ScriptedLock.lockOf(identity)),
+    Layer.fresh
+  )
+
+export const start = Effect.fnUntraced(function* (identity: string, options: LeaderElection.Options & Work & Own = {}) {
   const { cleanup = 0, clock, every = "100 millis", ...settings } = options
   const own = clock ?? (yield* Clock.Clock)
   const scope = yield* Scope.make()
-  const context = yield* LeaderElection.layer({ identity, ...settings }).pipe(
-    Layer.provide(ScriptedLock.lockOf(identity)),
-    Layer.fresh,
+  const context = yield* layer(identity, settings).pipe(
     Layer.buildWithScope(scope),
     Effect.provideService(Clock.Clock, own)
   )
@@ -84,13 +96,37 @@ const journaled = (journal: Array<Entry>, every: Duration.Input, cleanup: Durati
 export const pass = (duration: Duration.Input): Effect.Effect<void> =>
   Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 100 }), TestClock.adjust(duration))
 
+/** The way of one candidate to the lock: while it is cut nothing gets through, in either direction. */
+export const makeLink = () => {
+  let isCut = false
+  const through = <A, E>(request: Effect.Effect<A, E>) => Effect.suspend(() => (isCut ? Effect.never : request))
+  return {
+    lock: (lock: Lock): Lock => ({
+      ...lock,
+      read: through(lock.read),
+      write: (expected, next) => through(lock.write(expected, next)),
+      changes: (after) => Stream.filter(lock.changes(after), () => !isCut)
+    }),
+    cut: () => {
+      isCut = true
+    },
+    mend: () => {
+      isCut = false
+    }
+  }
+}
+
 /** A candidate's own view of time over the test's: a wall clock that can step, a monotonic one that can stand still. */
 export const makeClock = Effect.map(Clock.Clock, (base) => {
   const gate = Latch.makeUnsafe(true)
   let wallOffset = 0
   let monotonicOffset = 0n
+  let readingsToThrow = 0
   const millis = () => base.currentTimeMillisUnsafe() + wallOffset
-  const monotonic = () => base.monotonicTimeNanosUnsafe() - monotonicOffset
+  const monotonic = () => {
+    if (readingsToThrow-- > 0) throw new Error("the clock is broken")
+    return base.monotonicTimeNanosUnsafe() - monotonicOffset
+  }
   const clock: Clock.Clock = {
     currentTimeMillisUnsafe: millis,
     currentTimeMillis: Effect.sync(millis),
@@ -109,6 +145,10 @@ export const makeClock = Effect.map(Clock.Clock, (base) => {
     /** The monotonic clock misses so much, as in a suspended machine. */
     suspend: (millis: number) => {
       monotonicOffset += BigInt(millis) * 1_000_000n
+    },
+    /** The next readings of the monotonic clock throw. */
+    breakFor: (readings: number) => {
+      readingsToThrow = readings
     },
     /** No timer of this candidate fires any more: its event loop is blocked, or its process stopped. */
     freeze: gate.close,

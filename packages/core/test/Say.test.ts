@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Metric, Option, References, Tracer } from "effect"
 import { LeaseLock } from "../src/index.ts"
 import { pass, start } from "./Candidate.ts"
+import { held } from "./Records.ts"
 import { ScriptedLock } from "./ScriptedLock.ts"
 
 interface Line {
@@ -84,6 +85,20 @@ describe("logs", () => {
       )
     }).pipe(Effect.provide(ScriptedLock.layer))
   )
+
+  it.effect("at a shutdown that work overruns, nobody says that all work has ended", () =>
+    Effect.gen(function* () {
+      const log = yield* collected
+      const a = yield* start("a", { cleanup: "1 hour", drainTimeout: "5 seconds" }).pipe(Effect.provide(log.layer))
+      yield* pass("1 second")
+      yield* a.close
+      yield* pass("1 minute")
+      assert.strictEqual((yield* a.leadership)._tag, "Stopped")
+      const messages = log.lines.map((line) => line.message)
+      assert.isTrue(messages.some((message) => message.startsWith("work overran its term: 1 pieces still run")))
+      assert.notInclude(messages, "all work under test/lock has ended")
+    }).pipe(Effect.provide(ScriptedLock.layer))
+  )
 })
 
 describe("metrics", () => {
@@ -147,6 +162,30 @@ describe("spans", () => {
         assert.strictEqual(renewal.status._tag, "Ended")
         assert.strictEqual(renewal.attributes.get("identity"), "a")
       }
+    }).pipe(Effect.provide(ScriptedLock.layer))
+  )
+
+  it.effect("what a candidate asks of the lock is no child of a span that has ended", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      yield* script.put(held({ lease: "1 day" }))
+      const spans: Array<Tracer.Span> = []
+      const orphans: Array<string> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          const { parent } = span
+          if (Option.exists(parent, (it) => it._tag === "Span" && it.status._tag === "Ended")) orphans.push(span.name)
+          return span
+        }
+      })
+      yield* start("a", {
+        lock: (lock) => ({ ...lock, read: Effect.withSpan(lock.read, "lock.read") })
+      }).pipe(Effect.provide(Layer.succeed(Tracer.Tracer, tracer)))
+      yield* pass("1 minute")
+      assert.isAtLeast(spans.filter((span) => span.name === "lock.read").length, 5)
+      assert.deepStrictEqual(orphans, [])
     }).pipe(Effect.provide(ScriptedLock.layer))
   )
 })

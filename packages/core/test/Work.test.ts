@@ -1,6 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Fiber, Layer, Option, Scope, Stream, SubscriptionRef } from "effect"
+import {
+  Cause,
+  Context,
+  DateTime,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Scope,
+  Stream,
+  SubscriptionRef
+} from "effect"
 import { LeaderElection, LeaseLock } from "../src/index.ts"
+import * as TermWork from "../src/work/TermWork.ts"
 import { pass, start } from "./Candidate.ts"
 import { ScriptedLock } from "./ScriptedLock.ts"
 
@@ -151,6 +165,23 @@ describe("runAsLeader", () => {
       assert.strictEqual(error.reason, "the election has stopped")
     }).pipe(lockIsGiven)
   )
+
+  it.effect("asked for while a term drains waits for the next one", () =>
+    Effect.gen(function* () {
+      const a = yield* start("a", { cleanup: "2 seconds" })
+      yield* pass("1 second")
+      const former = (yield* a.term).token
+      yield* Effect.forkDetach(a.election.resign)
+      yield* pass("1 second")
+      const running = yield* Effect.forkDetach(
+        a.election.runAsLeader(Effect.map(LeaderElection.Term, (term) => term.token))
+      )
+      yield* pass("500 millis")
+      assert.isUndefined(running.pollUnsafe())
+      yield* pass("10 seconds")
+      assert.isTrue((yield* Fiber.join(running)) > former)
+    }).pipe(lockIsGiven)
+  )
 })
 
 describe("guard", () => {
@@ -204,140 +235,6 @@ describe("guard", () => {
   )
 })
 
-describe("layerWhileLeading", () => {
-  const launched = Effect.fnUntraced(function* <A, E>(
-    work: Layer.Layer<A, E, LeaderElection.LeaderElection>,
-    onFailure?: (cause: Cause.Cause<E>) => Effect.Effect<void>
-  ) {
-    const scope = yield* Scope.make()
-    const context = yield* LeaderElection.layerWhileLeading(
-      work,
-      onFailure === undefined ? undefined : { onFailure }
-    ).pipe(
-      Layer.provideMerge(LeaderElection.layer({ identity: "a" })),
-      Layer.provide(ScriptedLock.lockOf("a")),
-      Layer.fresh,
-      Layer.buildWithScope(scope)
-    )
-    return {
-      election: Context.get(context, LeaderElection.LeaderElection),
-      close: Effect.forkDetach(Scope.close(scope, Exit.void))
-    }
-  })
-
-  const resource = (log: Array<string>) =>
-    Layer.effectDiscard(
-      Effect.acquireRelease(
-        Effect.sync(() => log.push("built")),
-        () =>
-          Effect.delay(
-            Effect.sync(() => log.push("torn down")),
-            "1 second"
-          )
-      )
-    )
-
-  it.effect("builds the layer in every term and tears it down when the term ends", () =>
-    Effect.gen(function* () {
-      const log: Array<string> = []
-      yield* launched(resource(log))
-      yield* pass("1 second")
-      assert.deepStrictEqual(log, ["built"])
-      yield* loseTheLock
-      yield* pass("20 seconds")
-      assert.deepStrictEqual(log, ["built", "torn down", "built"])
-    }).pipe(lockIsGiven)
-  )
-
-  it.effect("at the end of the program the lock is given back after the layer is torn down", () =>
-    Effect.gen(function* () {
-      const script = yield* ScriptedLock
-      const log: Array<string> = []
-      const program = yield* launched(resource(log))
-      yield* pass("1 second")
-      const closing = yield* program.close
-      yield* pass("900 millis")
-      assert.isTrue(Option.isSome(Option.getOrThrow(script.current().record).holder))
-      yield* pass("1 second")
-      yield* Fiber.join(closing)
-      assert.deepStrictEqual(log, ["built", "torn down"])
-      assert.isTrue(Option.isNone(Option.getOrThrow(script.current().record).holder))
-    }).pipe(lockIsGiven)
-  )
-
-  it.effect("a failure is told, the term resigned, and the layer built again in a later term", () =>
-    Effect.gen(function* () {
-      const causes: Array<string> = []
-      let builds = 0
-      const work = Layer.effectDiscard(
-        Effect.suspend(() => (++builds < 3 ? Effect.delay(Effect.fail(`build ${builds}`), "1 second") : Effect.void))
-      )
-      const { election } = yield* launched(work, (cause) =>
-        Effect.sync(() => {
-          causes.push(Option.getOrElse(Cause.findErrorOption(cause), () => "none"))
-        })
-      )
-      const seen: Array<string> = []
-      yield* Effect.forkChild(
-        Stream.runForEach(SubscriptionRef.changes(election.leadership), (it) =>
-          Effect.sync(() => seen.push(it._tag === "Draining" ? it.end : it._tag))
-        )
-      )
-      yield* pass("30 seconds")
-      assert.deepStrictEqual(causes, ["build 1", "build 2"])
-      assert.strictEqual(builds, 3)
-      assert.deepStrictEqual(
-        seen.filter((it) => it !== "Standby"),
-        ["Leading", "Resigned", "Leading", "Resigned", "Leading"]
-      )
-    }).pipe(lockIsGiven)
-  )
-
-  it.effect("work that interrupts itself, or fails while it is torn down, leaves no leader that does nothing", () =>
-    Effect.gen(function* () {
-      let builds = 0
-      const work = Layer.effectDiscard(
-        Effect.suspend(() => {
-          builds += 1
-          if (builds === 1) return Effect.interrupt
-          if (builds === 2) return Effect.acquireRelease(Effect.void, () => Effect.die("a finalizer failed"))
-          return Effect.void
-        })
-      )
-      yield* launched(work)
-      yield* pass("10 seconds")
-      assert.strictEqual(builds, 2)
-      yield* loseTheLock
-      yield* pass("40 seconds")
-      assert.strictEqual(builds, 3)
-    }).pipe(lockIsGiven)
-  )
-})
-
-describe("resign", () => {
-  it.effect("called by the work itself ends the work and the term", () =>
-    Effect.gen(function* () {
-      const a = yield* start("a")
-      const b = yield* start("b")
-      yield* pass("1 second")
-      const [leader, other] = (yield* a.election.isLeader) ? [a, b] : [b, a]
-      yield* Effect.forkDetach(leader.election.runAsLeader(leader.election.resign))
-      yield* pass("1 second")
-      assert.isTrue(yield* other.election.isLeader)
-    }).pipe(lockIsGiven)
-  )
-
-  it.effect("does nothing on standby", () =>
-    Effect.gen(function* () {
-      yield* start("a")
-      yield* pass("1 second")
-      const b = yield* start("b")
-      yield* pass("1 second")
-      yield* b.election.resign
-    }).pipe(lockIsGiven)
-  )
-})
-
 describe("the layer", () => {
   it.effect("tells the present leadership to every new subscriber, and the leader to followers", () =>
     Effect.gen(function* () {
@@ -367,22 +264,6 @@ describe("the layer", () => {
     }).pipe(lockIsGiven)
   )
 
-  it.effect("a lock that throws is trouble with the lock, not the end of the election", () =>
-    Effect.gen(function* () {
-      const script = yield* ScriptedLock
-      script.fault("read", { _tag: "Die", defect: new Error("boom") }, 3)
-      const a = yield* start("a")
-      yield* pass("100 millis")
-      const leadership = yield* a.leadership
-      assert.include(
-        leadership._tag === "Standby" ? Option.getOrThrow(leadership.trouble).message : leadership._tag,
-        "boom"
-      )
-      yield* pass("10 seconds")
-      assert.isTrue(yield* a.election.isLeader)
-    }).pipe(lockIsGiven)
-  )
-
   it.effect("candidates on the lock in memory exclude each other and follow one another", () =>
     Effect.gen(function* () {
       const lock = yield* Layer.build(LeaseLock.layerMemory({ name: "one process" }))
@@ -406,6 +287,75 @@ describe("the layer", () => {
       yield* leader.close
       yield* pass("10 millis")
       assert.isTrue(yield* other.election.isLeader)
+    })
+  )
+})
+
+describe("the work of a term", () => {
+  const tenancy = { token: 1n, since: DateTime.makeUnsafe(0), remaining: Effect.succeed(Duration.infinity) }
+  const make = () => {
+    const found: Array<string> = []
+    let isValid = true
+    const work = TermWork.make({
+      ...tenancy,
+      isValid: () => isValid,
+      onInvalid: () => found.push("invalid"),
+      whyEnded: () => "over"
+    })
+    return {
+      work,
+      found,
+      expire: () => {
+        isValid = false
+      }
+    }
+  }
+
+  it.effect("is not admitted while the term drains, though a guard in its finalizers is", () =>
+    Effect.gen(function* () {
+      const { work } = make()
+      yield* Effect.forkChild(work.run(Effect.onExit(Effect.never, () => Effect.sleep("1 second"))))
+      yield* pass(0)
+      const interrupting = yield* Effect.forkChild(work.interrupt)
+      yield* pass("500 millis")
+      assert.strictEqual((yield* Effect.flip(work.run(Effect.void)))._tag, "NotLeading")
+      assert.strictEqual(yield* work.term.guard(Effect.succeed("flushed")), "flushed")
+      yield* pass("500 millis")
+      yield* Fiber.join(interrupting)
+      assert.strictEqual((yield* Effect.flip(work.term.guard(Effect.void)))._tag, "NotLeading")
+    })
+  )
+
+  it.effect("is ended by the end of its validity together with what its finalizers guard", () =>
+    Effect.gen(function* () {
+      const { work } = make()
+      const log: Array<string> = []
+      const note = (what: string) => Effect.sync(() => log.push(what))
+      const flush = Effect.onInterrupt(Effect.never, () => note("flush cut off"))
+      const finalizer = Effect.andThen(Effect.exit(work.term.guard(flush)), note("ended"))
+      yield* Effect.forkDetach(work.run(Effect.onExit(Effect.never, () => finalizer)))
+      yield* pass(0)
+      const interrupting = yield* Effect.forkDetach(work.interrupt)
+      yield* pass("1 second")
+      assert.deepStrictEqual(log, [])
+      assert.strictEqual(work.running(), 2)
+      yield* work.invalidate
+      yield* pass(0)
+      assert.deepStrictEqual(log, ["flush cut off", "ended"])
+      assert.strictEqual(work.running(), 0)
+      yield* Fiber.join(interrupting)
+    })
+  )
+
+  it.effect("finds out once that the term is invalid, and holds to it", () =>
+    Effect.gen(function* () {
+      const { expire, found, work } = make()
+      assert.isTrue(work.term.isValid())
+      expire()
+      assert.isFalse(work.term.isValid())
+      assert.isFalse(work.term.isValid())
+      assert.isTrue(work.hasEnded())
+      assert.deepStrictEqual(found, ["invalid"])
     })
   )
 })

@@ -37,6 +37,10 @@ export class ApiServer extends Context.Service<
   ApiServer,
   {
     readonly port: number
+    readonly url: string
+    /** The authority of its certificate as PEM. */
+    readonly ca: string
+    readonly token: (user: User) => string
     /** The path of the user's kubeconfig file. */
     readonly kubeconfig: (user: User) => string
     /** Gives all three users the Role for this one Lease, and nothing more. Returns when it is in force. */

@@ -19,6 +19,10 @@ const make = Effect.gen(function* () {
   const allowed = new Set<string>()
   return ApiServer.of({
     port: Number(new URL(server.url).port),
+    url: server.url,
+    ca: Option.getOrElse(server.ca, () => ""),
+    // As the users are set up below.
+    token: (user) => user,
     kubeconfig,
     allow: (lease) =>
       Effect.suspend(() => {

@@ -16,6 +16,9 @@ const make = Effect.gen(function* () {
 
   return ApiServer.of({
     port: Number(new URL(plane.server).port),
+    url: plane.server,
+    ca: plane.ca,
+    token: plane.token,
     kubeconfig: plane.kubeconfig,
     allow: (lease) => Effect.provideService(grant(lease, [candidateRule(lease)], users), ControlPlane, plane),
     lease: Effect.fnUntraced(function* (name: string) {
@@ -43,4 +46,5 @@ const toLeaseRequest = (event: AuditEvent): LeaseRequest => ({
   status: event.responseStatus?.code
 })
 
-export const layer = Layer.effect(ApiServer, make).pipe(Layer.provide(ControlPlane.layer))
+/** With the control plane itself, for what only a real one has. */
+export const layer = Layer.effect(ApiServer, make).pipe(Layer.provideMerge(ControlPlane.layer))

@@ -27,6 +27,8 @@ export interface Options {
   readonly timings: Timings
   /** More of the environment: see replica.ts. */
   readonly env?: { readonly [name: string]: string }
+  /** The kubeconfig file of a user. Default: the server's. */
+  readonly kubeconfig?: (user: User) => string
 }
 
 export interface Replica {
@@ -61,6 +63,8 @@ export interface Leader {
 export interface Replicas {
   /** A new one, under an identity of its own. */
   readonly start: (user: User) => Effect.Effect<Replica>
+  /** A new one, under an identity that another may have had. */
+  readonly startAs: (user: User, identity: string) => Effect.Effect<Replica>
   /** Waits until someone works under a token that is greater than the one given. */
   readonly nextLeader: (after?: Leader) => Effect.Effect<Leader>
   /** Waits until the function finds something. Dies when a replica has ended unasked; else the test's timeout ends it. */
@@ -69,6 +73,8 @@ export interface Replicas {
   readonly entries: Effect.Effect<ReadonlyArray<Journal.Entry>>
   readonly terms: Effect.Effect<ReadonlyArray<History.Term>>
   readonly violations: Effect.Effect<ReadonlyArray<History.Violation>>
+  /** What a person needs to see why a test failed: terms and pauses from an instant on, and the ends of the logs. */
+  readonly report: (since?: bigint) => Effect.Effect<string>
 }
 
 const program = fileURLToPath(new URL("./replica.ts", import.meta.url))
@@ -85,7 +91,7 @@ export const make = Effect.fnUntraced(function* (options: Options) {
 
   yield* Effect.addFinalizer((exit) =>
     Effect.gen(function* () {
-      if (Exit.isFailure(exit)) yield* Effect.logError(yield* report(replicas, pauses))
+      if (Exit.isFailure(exit)) yield* Effect.logError(yield* report(replicas, pauses, 0n))
       for (const replica of replicas) yield* Effect.andThen(replica.kill, replica.exit)
     })
   )
@@ -97,20 +103,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       return find()
     })
 
+  const fileOf = (user: User) => `${user}-${replicas.length + 1}`
+  const begin = (user: User, identity: string) =>
+    Effect.sync(() => {
+      const kubeconfig = options.kubeconfig ?? server.kubeconfig
+      const env = { ...environmentOf(options), KUBECONFIG: kubeconfig(user) }
+      const replica = launch({ user, identity, file: fileOf(user), guard, pauses, env })
+      replicas.push(replica)
+      return replica
+    })
+
   const made: Replicas = {
     until,
-    start: (user) =>
-      Effect.sync(() => {
-        const replica = launch({
-          user,
-          identity: `${user}-${replicas.length + 1}`,
-          guard,
-          pauses,
-          env: { ...environmentOf(options), KUBECONFIG: server.kubeconfig(user) }
-        })
-        replicas.push(replica)
-        return replica
-      }),
+    start: (user) => Effect.suspend(() => begin(user, fileOf(user))),
+    startAs: begin,
     nextLeader: (after) =>
       until(() => {
         const working = replicas.flatMap((replica) =>
@@ -124,7 +130,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       }),
     entries,
     terms: Effect.map(entries, (all) => History.termsOf(all, pauses)),
-    violations: Effect.map(entries, (all) => History.violationsOf(all, pauses))
+    violations: Effect.map(entries, (all) => History.violationsOf(all, pauses)),
+    report: (since = 0n) => report(replicas, pauses, since)
   }
   return made
 }, Effect.provide(NodeFileSystem.layer))
@@ -147,14 +154,16 @@ const environmentOf = ({ env, lease, timings }: Options) => ({
 interface Launch {
   readonly user: User
   readonly identity: string
+  /** What its files are called: several processes can have one identity, one after another. */
+  readonly file: string
   readonly guard: ProcessGuard.ProcessGuard
   readonly pauses: Array<History.Pause>
   readonly env: { readonly [name: string]: string }
 }
 
-const launch = ({ env, guard, identity, pauses, user }: Launch): Replica => {
-  const logFile = `${guard.folder}/${identity}.log`
-  const journal = `${guard.folder}/${identity}.journal`
+const launch = ({ env, file, guard, identity, pauses, user }: Launch): Replica => {
+  const logFile = `${guard.folder}/${file}.log`
+  const journal = `${guard.folder}/${file}.journal`
   const output = openSync(logFile, "a")
   const child = spawn(process.execPath, [program], {
     stdio: ["ignore", output, output],
@@ -217,26 +226,30 @@ const launch = ({ env, guard, identity, pauses, user }: Launch): Replica => {
   }
 }
 
-/** What a person needs to see why a test failed. */
 const report = Effect.fnUntraced(function* (
   replicas: ReadonlyArray<Replica>,
-  pauses: ReadonlyArray<History.Pause>
+  pauses: ReadonlyArray<History.Pause>,
+  from: bigint
 ): Effect.fn.Return<string> {
   const all = replicas.flatMap(({ entries }) => entries()).toSorted(History.by(({ at }) => at))
   const origin = all[0]?.at ?? 0n
   const since = (at: bigint | undefined) => (at === undefined ? "-" : `${History.inMillis(at - origin)} ms`)
-  const lines = History.termsOf(all, pauses).map(
-    (term) =>
-      `${term.identity} (pid ${term.pid}) token ${term.token}: started ${since(term.startedAt)}, ` +
-      `last tick ${since(term.ticks.at(-1))}, stopping ${since(term.stoppingAt)}, ended ${since(term.endedAt)}`
-  )
-  const logs = yield* Effect.forEach(replicas, ({ identity, log }) =>
-    Effect.map(log, (text) => `--- log of ${identity}\n${text.slice(-6000)}`)
+  const lines = History.termsOf(all, pauses)
+    .filter(({ workedUntil }) => workedUntil >= from)
+    .map(
+      (term) =>
+        `${term.identity} (pid ${term.pid}) token ${term.token}: started ${since(term.startedAt)}, ` +
+        `last tick ${since(term.ticks.at(-1))}, stopping ${since(term.stoppingAt)}, ended ${since(term.endedAt)}`
+    )
+  const recent = pauses.filter(({ until }) => until === undefined || until >= from)
+  const logs = yield* Effect.forEach(
+    replicas.filter(({ entries }) => (entries().at(-1)?.at ?? from) >= from),
+    ({ identity, log, pid }) => Effect.map(log, (text) => `--- log of ${identity} (pid ${pid})\n${text.slice(-6000)}`)
   )
   return [
     `terms, from the first entry at ${origin}:`,
     ...lines,
-    ...pauses.map(({ from, pid, until }) => `pid ${pid} paused from ${since(from)} until ${since(until)}`),
+    ...recent.map(({ from, pid, until }) => `pid ${pid} paused from ${since(from)} until ${since(until)}`),
     ...logs
   ].join("\n")
 })

@@ -1,0 +1,17 @@
+/** The behaviour cases on a real etcd and kube-apiserver. */
+import { ControlPlane } from "@effect-leader/test-cluster/ControlPlane"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { adminOf, TestCluster } from "../../../packages/kubernetes/test/TestCluster.ts"
+import { behaviours } from "./behaviours.ts"
+
+const realCluster = Layer.effect(
+  TestCluster,
+  Effect.map(ControlPlane, (plane) => ({
+    kubeconfig: plane.kubeconfig("admin"),
+    admin: adminOf(plane.kubeconfig("admin")),
+    restricted: { kubeconfig: plane.kubeconfig("limited"), lease: "none" }
+  }))
+).pipe(Layer.provide(ControlPlane.layer))
+
+behaviours("a real API server", realCluster)
