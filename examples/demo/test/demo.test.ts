@@ -44,21 +44,36 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-const eventually = (condition: Effect.Effect<boolean>) =>
+const eventually = (demo: Demo, what: string, condition: Effect.Effect<boolean>) =>
   condition.pipe(
     Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: (holds) => holds }),
-    Effect.timeout("20 seconds")
+    Effect.timeoutOrElse({
+      duration: "45 seconds",
+      orElse: () => Effect.die(new Error(`not within 45 s: ${what}\n${demo.lines.join("\n")}`))
+    })
   )
 
 const leavesNothing = Effect.fnUntraced(function* (demo: Demo) {
   const files = yield* FileSystem.FileSystem
   assert.isAtLeast(pids(demo).length, 3)
-  yield* eventually(Effect.sync(() => !pids(demo).some(isAlive)))
-  yield* eventually(Effect.map(Effect.orDie(files.readDirectory(demo.folder)), (names) => names.length === 0))
+  yield* eventually(
+    demo,
+    "all replicas are gone",
+    Effect.sync(() => !pids(demo).some(isAlive))
+  )
+  yield* eventually(
+    demo,
+    "the folder is empty",
+    Effect.map(Effect.orDie(files.readDirectory(demo.folder)), (names) => names.length === 0)
+  )
 })
 
 const leads = (demo: Demo) =>
-  eventually(Effect.sync(() => demo.lines.some((line) => line.includes("leads with token"))))
+  eventually(
+    demo,
+    "a replica leads",
+    Effect.sync(() => demo.lines.some((line) => line.includes("leads with token")))
+  )
 
 const killed = (handle: ChildProcessHandle) => Effect.ignore(handle.kill({ killSignal: "SIGKILL" }))
 

@@ -1,10 +1,40 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { entries, makeLink, pass, start } from "./Candidate.ts"
 import { held, holderOf, of } from "./Records.ts"
 import { ScriptedLock } from "./ScriptedLock.ts"
 
 const lockIsGiven = Effect.provide(ScriptedLock.layer)
+
+describe("a lock that somebody else emptied", () => {
+  it.effect("is left for a lease to the holder, who may still work", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      yield* script.put(held({ incarnation: "of the other" }))
+      const b = yield* start("b")
+      yield* pass("5 seconds")
+      yield* script.put({ ...held({ incarnation: "of the other" }), holder: Option.none() })
+      yield* pass("14900 millis")
+      assert.isFalse(yield* b.election.isLeader)
+      yield* pass("200 millis")
+      assert.isTrue(yield* b.election.isLeader)
+    }).pipe(Effect.provide(ScriptedLock.layer))
+  )
+
+  it.effect("is taken again at once by its holder, when its work has ended", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      const a = yield* start("a", { cleanup: "1 second" })
+      yield* pass("1 second")
+      const own = Option.getOrThrow(script.current().record)
+      yield* script.put({ ...own, holder: Option.none() })
+      yield* pass("900 millis")
+      assert.isFalse(yield* a.election.isLeader)
+      yield* pass("200 millis")
+      assert.isTrue(yield* a.election.isLeader)
+    }).pipe(Effect.provide(ScriptedLock.layer))
+  )
+})
 
 describe("a deleted lock", () => {
   it.effect("the holder of a deleted lock may still work: who saw it leaves it a whole lease from the deletion", () =>

@@ -74,8 +74,7 @@ layer(Stage.layer, { concurrent: true, excludeTestServices: true, timeout: "15 m
       })
     )
 
-    // It begins at once: a record without a holder counts as released, whoever emptied it.
-    it.effect.fails(
+    it.effect(
       "when client-go gives back a Lease that is ours by now, our next leader waits for our work to end",
       () =>
         Effect.gen(function* () {

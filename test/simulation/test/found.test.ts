@@ -13,7 +13,6 @@ const aLeads: ReadonlyArray<Simulation.Planned> = [
 ]
 const two = { candidates: 2, rates: [1, 1], duration: "1 minute" } as const
 
-// `fails` until the core mends them: then these two are red, and the word goes.
 describe("found by simulation", () => {
   it.live("work is told to stop at the deadline even if the machine was suspended meanwhile", () =>
     Effect.gen(function* () {

@@ -235,10 +235,9 @@ const freeFrom = (settings: Settings, seen: Seen, unanswered: number): bigint =>
     case "Own":
       // Who is heard by the server and does not hear it would renew for ever what it cannot use: the others go first.
       return unanswered < 2 ? seen.observedAt : seen.observedAt + settings.leaseDuration + restAfterResign(settings)
-    case "Free":
-      return seen.observedAt
     case "Namesake":
       return settings.reclaimOwn ? seen.observedAt : seen.heldUntil
+    case "Free":
     case "Absent":
     case "Foreign":
       return seen.heldUntil

@@ -47,8 +47,7 @@ export const step = (
   const isOver =
     remaining(settings, role.tenure, now) === 0n || (event._tag === "FoundInvalid" && event.token === role.tenure.token)
   const loss = isOver ? "Expired" : lossOf(settings, state, role.tenure)
-  if (loss !== undefined)
-    return lose(settings, loss === "LockDeleted" ? deleted(state, now) : state, role, loss, event, now)
+  if (loss !== undefined) return lose(settings, isOver ? state : vacated(settings, state, now), role, loss, event, now)
   switch (event._tag) {
     case "Tick":
       return role._tag === "Yielding" && now.monotonic >= role.drainBy
@@ -127,10 +126,12 @@ const lossOf = (settings: Settings, state: State, tenure: Tenure): TermEnd | und
   }
 }
 
-const deleted = (state: State, now: Moment): State =>
-  state.seen !== undefined && Option.isNone(state.seen.observation.record)
-    ? { ...state, seen: heldByNobody(state.seen, now) }
-    : state
+/** The lock was taken from us, but by nobody: it is ours to take again when our own work has ended. */
+const vacated = (settings: Settings, state: State, now: Moment): State => {
+  if (state.seen === undefined) return state
+  const left = standing(settings, state.seen.observation)
+  return left === "Absent" || left === "Free" ? { ...state, seen: heldByNobody(state.seen, now) } : state
+}
 
 /** A shutdown that came with the loss still counts. */
 const lose = (

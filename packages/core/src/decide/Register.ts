@@ -54,6 +54,7 @@ export const observe = (settings: Settings, seen: Seen | undefined, observation:
     case "Absent":
       return { observation, observedAt, heldUntil: now.monotonic + restOfDeleted(settings, seen) }
     case "Free":
+      return { observation, observedAt, heldUntil: now.monotonic + restOfEmptied(settings, seen, observation) }
     case "Own":
       return { observation, observedAt, heldUntil: now.monotonic }
   }
@@ -71,7 +72,17 @@ const restOfDeleted = (settings: Settings, seen: Seen | undefined): bigint => {
     : settings.leaseDuration
 }
 
-/** What a holder knows that learns of the deletion while its lease is valid: nobody else can have had the lock. */
+/**
+ * A candidate of this library takes its incarnation out of the record when it releases. Where one is left without a
+ * holder, somebody else emptied the lock (client-go does, late in its own release), and the holder may still work.
+ */
+const restOfEmptied = (settings: Settings, seen: Seen | undefined, { record }: Observation): bigint => {
+  if (!Option.exists(record, (it) => it.incarnation !== undefined)) return 0n
+  const former = Option.match(seen?.observation.record ?? Option.none(), { onNone: () => 0n, onSome: leaseNanos })
+  return max(former, settings.leaseDuration)
+}
+
+/** What a holder knows that learns of it while its lease is valid: nobody else can have had the lock. */
 export const heldByNobody = (seen: Seen, now: Moment): Seen => ({ ...seen, heldUntil: now.monotonic })
 
 /** `maxClockSkew`: the record had run out by its own time before this candidate even started. */

@@ -35,6 +35,7 @@ export const everyFault = [
   "Edit",
   "Delete",
   "Recreate",
+  "Empty",
   "Foreign"
 ] as const
 export type Fault = (typeof everyFault)[number]
@@ -202,6 +203,9 @@ const lockFaults = (world: World, may: May): void => {
   if (Option.isNone(world.register.record)) return
   const record = world.register.record.value
   may("Edit", "somebody edits a label", () => withRecord(world, world.register.record))
+  may("Empty", "somebody else releases the lock", () =>
+    withRecord(world, Option.some({ ...record, holder: Option.none() }))
+  )
   // docs/safety.md, assumption 5: not while a candidate is about that has never seen the lock exist.
   if (world.nodes.every((node) => node.condition === "Dead" || hasSeenIt(node))) {
     may("Delete", "somebody deletes the lock", () => withRecord(world, Option.none()))

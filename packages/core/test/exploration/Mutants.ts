@@ -369,6 +369,19 @@ export const mutants: ReadonlyArray<Mutant> = [
     always: takenSoon(12n * second)
   },
   {
+    rule: "follower 3",
+    without: "a lock that somebody else emptied is taken at once",
+    decide: after(({ step }) => {
+      const [state, actions] = step
+      return state.role._tag === "Following" && state.role.contestAt !== undefined && isEmptied(state)
+        ? [{ ...state, role: { ...state.role, contestAt: 0n } }, actions]
+        : step
+    }),
+    faults: ["Empty"],
+    budget: 1,
+    breaks: "I1"
+  },
+  {
     rule: "follower 4",
     without: "no polls while the watch is down",
     decide: after(({ event, step }) => {
@@ -470,6 +483,12 @@ export const mutants: ReadonlyArray<Mutant> = [
     breaks: "I2"
   }
 ]
+
+const isEmptied = (state: State): boolean =>
+  Option.exists(
+    state.seen?.observation.record ?? Option.none(),
+    ({ holder, incarnation }) => Option.isNone(holder) && incarnation !== undefined
+  )
 
 const withoutDeadline = (settings: Settings, state: State): Settings =>
   isHolder(state.role) ? { ...settings, renewDeadline: 1000n * second, requestTimeout: 5n * second } : settings

@@ -69,7 +69,7 @@ export const find = Effect.fnUntraced(function* (parseYaml: ParseYaml, surroundi
   return yield* new KubeConfigError({
     source: "(none)",
     rule:
-      `none found: KUBECONFIG is not set, ${usual} does not exist or is empty, and this is no pod with a service account ` +
+      `nothing to read: KUBECONFIG is not set, ${usual} does not exist or is empty, and this is no pod with a service account ` +
       `(that has KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT set, and ${token})`
   })
 })

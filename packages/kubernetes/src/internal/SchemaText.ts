@@ -17,5 +17,5 @@ const sayPath = (path: ReadonlyArray<unknown>, root: string | undefined): string
   const start = root ?? ""
   const rest = path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("")
   const whole = start + rest
-  return whole === "" ? "the whole" : whole.startsWith(".") ? whole.slice(1) : whole
+  return whole === "" ? "the document" : whole.startsWith(".") ? whole.slice(1) : whole
 }
