@@ -186,7 +186,8 @@ export const cases13to24: ReadonlyArray<Behaviour> = [
     run: Effect.fnUntraced(function* ({ candidate, lease }) {
       const incarnation = "effect-leader.dev/incarnation"
       const metadata = { labels: { app: "reports" }, annotations: { note: "keep", [incarnation]: "somebody-elses" } }
-      yield* lease.create(heldBy("", 1), metadata)
+      // An incarnation without a holder would be left a whole lease: somebody else emptied such a lock.
+      yield* lease.create(heldBy("peer", 1), metadata)
       const a = yield* candidate("a", brisk)
       yield* a.leads
       yield* until(

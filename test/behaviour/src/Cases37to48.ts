@@ -154,7 +154,7 @@ export const cases37to48: ReadonlyArray<Behaviour> = [
       yield* knows.close
       assert.deepStrictEqual(knows.kinds(before), [])
 
-      yield* lease.change(heldBy("", 60))
+      yield* lease.change(heldBy("peer", 1))
       const unknowing = yield* candidate("unknowing")
       yield* unknowing.leads
       yield* unknowing.faults.set(deaf)
