@@ -74,19 +74,17 @@ layer(Stage.layer, { concurrent: true, excludeTestServices: true, timeout: "15 m
       })
     )
 
-    it.effect(
-      "when client-go gives back a Lease that is ours by now, our next leader waits for our work to end",
-      () =>
-        Effect.gen(function* () {
-          const { overlapByOurs } = yield* Faults.lateRelease({
-            timings: short,
-            leader: "client-go",
-            followers: "ours",
-            finalizer: 300
-          })
-          yield* Console.log(`client-go gave back our Lease: two of ours worked for ${seconds(overlapByOurs)}`)
-          assert.strictEqual(overlapByOurs, 0n)
+    it.effect("when client-go gives back a Lease that is ours by now, our next leader waits for our work to end", () =>
+      Effect.gen(function* () {
+        const { overlapByOurs } = yield* Faults.lateRelease({
+          timings: short,
+          leader: "client-go",
+          followers: "ours",
+          finalizer: 300
         })
+        yield* Console.log(`client-go gave back our Lease: two of ours worked for ${seconds(overlapByOurs)}`)
+        assert.strictEqual(overlapByOurs, 0n)
+      })
     )
   }
 )
