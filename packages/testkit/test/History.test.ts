@@ -163,6 +163,20 @@ describe("drawn", () => {
     ])
   })
 
+  it("as SVG, what happens to all has a row of its own, above the key", () => {
+    const deleted = {
+      at: 11_000,
+      candidate: undefined,
+      process: undefined,
+      event: { _tag: "Fault", what: "the lock is deleted" }
+    } as const
+    const svg = History.svg([...entries, deleted])
+    const y = (what: RegExp) => Number(what.exec(svg)?.[1])
+    const mark = y(/cy="([\d.]+)" r="2.5" fill="#556"><title>[^<]*the lock is deleted/)
+    assert.isAbove(mark, y(/<text x="8" y="(\d+)">around/))
+    assert.isBelow(mark + 2.5, y(/y="(\d+)" width="12" height="12"/))
+  })
+
   it("as SVG that stands alone", () => {
     const svg = History.svg(entries)
     assert.match(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg"/)

@@ -33,10 +33,13 @@ export const document = (entries: ReadonlyArray<Entry>, options: TimelineOptions
   const to = Math.max(from + 1, options.to ?? entries.at(-1)?.at ?? 0)
   const width = options.width ?? 1200
   const names = rowsOf(entries)
-  const left = 16 + 8 * Math.max(0, ...names.map((name) => name.length))
+  // What happens to the lock, or to all, has a row of its own below the candidates'.
+  const hasOthers = entries.some(({ candidate }) => candidate === undefined)
+  const labels = hasOthers ? [...names, "around"] : names
+  const left = 16 + 8 * Math.max(0, ...labels.map((label) => label.length))
   const x = (at: number) =>
-    round(left + ((Math.min(to, Math.max(from, at)) - from) / (to - from)) * (width - left - 16))
-  const rowsEnd = top + names.length * rowHeight
+    round(left + ((Math.min(to, Math.max(from, at)) - from) / (to - from)) * (width - left - 28))
+  const rowsEnd = top + labels.length * rowHeight
   const isShown = ({ at }: { readonly at: number }) => at >= from && at <= to
 
   const rows = names.map((name, index) => {
@@ -47,8 +50,11 @@ export const document = (entries: ReadonlyArray<Entry>, options: TimelineOptions
         const about = `${name} ${meanings[condition]}${token === undefined ? "" : ` (token ${token})`}, ${seconds(since)} to ${seconds(until)}`
         return `<rect x="${x(since)}" y="${y}" width="${Math.max(1, round(x(until) - x(since)))}" height="${barHeight}" fill="${colours[condition]}"><title>${escaped(about)}</title></rect>`
       })
-    return `<text x="8" y="${y + 12}">${escaped(name)}</text>${bars.join("")}`
+    return bars.join("")
   })
+  const titles = labels.map(
+    (label, index) => `<text x="8" y="${top + index * rowHeight + 12}">${escaped(label)}</text>`
+  )
   const marks = entries.filter(isShown).flatMap((entry) => {
     const what = describe(entry)
     if (what === undefined) return []
@@ -64,7 +70,7 @@ export const document = (entries: ReadonlyArray<Entry>, options: TimelineOptions
       return `<line x1="${x(at)}" y1="${top - 6}" x2="${x(at)}" y2="${rowsEnd}" stroke="#c62828" stroke-width="2"><title>${escaped(about)}</title></line>`
     })
   const ticks = Array.from({ length: 11 }, (_, index) => from + ((to - from) * index) / 10).map(
-    (at) => `<text x="${x(at)}" y="14" text-anchor="middle" fill="#556">${(at / 1000).toFixed(1)}</text>`
+    (at) => `<text x="${x(at)}" y="14" text-anchor="middle" fill="#556">${(at / 1000).toFixed(1)} s</text>`
   )
   const key = Object.entries(meanings)
     .filter(([condition]) => condition !== "Away")
@@ -77,6 +83,7 @@ export const document = (entries: ReadonlyArray<Entry>, options: TimelineOptions
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${rowsEnd + 40}" font-family="sans-serif" font-size="12">`,
     `<rect width="100%" height="100%" fill="white"/>`,
     ...ticks,
+    ...titles,
     ...rows,
     ...marks,
     ...found,
