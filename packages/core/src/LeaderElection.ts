@@ -85,7 +85,7 @@ export interface ServiceClass<Self, Id extends string> extends Context.ServiceCl
   /** Competes while its scope is open. Closing it ends the work, then gives the lock back. */
   readonly layer: (options?: Options) => Layer.Layer<Self, InvalidTimings, LeaseLock>
   /**
-   * `layer` with options from the environment: IDENTITY (or POD_NAME), LEASE_DURATION, RENEW_DEADLINE (or
+   * `layer` with options from the environment: IDENTITY (or POD_NAME), ADDRESS, LEASE_DURATION, RENEW_DEADLINE (or
    * RENEWAL_DEADLINE), RETRY_PERIOD, REQUEST_TIMEOUT, DRAIN_TIMEOUT, CLOCK_DRIFT, MAX_CLOCK_SKEW, RELEASE_ON_SHUTDOWN
    * and RECLAIM_OWN, or from the given Config instead. `15`, `15s` and `15 seconds` all mean the same.
    */

@@ -27,6 +27,8 @@ export interface LeaseRecord {
    * with one identity are told apart by it. Absent when the writer knows no incarnations, as client-go.
    */
   readonly incarnation?: string
+  /** Where the holder can be reached, as `host:port`. Absent when it published none. */
+  readonly address?: string
   readonly leaseDuration: Duration.Duration
   readonly acquiredAt: DateTime.Utc
   readonly renewedAt: DateTime.Utc

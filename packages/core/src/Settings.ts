@@ -44,6 +44,11 @@ export interface Overrun {
 export interface Options {
   /** Who this candidate is to the others. Default: `HOSTNAME` (or `candidate`) and a random suffix. */
   readonly identity?: string
+  /**
+   * Where this candidate can be reached while it leads, as `host:port`: published with the lock, and read by the others
+   * as `Leader.address`. Default: none.
+   */
+  readonly address?: string
   /** How long others wait, without seeing the record change, before they may take over. Default 15 s. */
   readonly leaseDuration?: Duration.Input
   /** How long after sending its last successful write a holder may work. Default 10 s. */
@@ -84,6 +89,7 @@ export interface Settings {
   readonly identity: string
   /** A random name of this process (protocol.md, "The same identity twice"). */
   readonly incarnation: string
+  readonly address: string | undefined
   readonly leaseDuration: bigint
   readonly renewDeadline: bigint
   readonly retryPeriod: bigint
@@ -144,6 +150,9 @@ export const fromOptions = (options: Options, given: Given): Settings | InvalidT
     identity.length <= longestIdentity,
     `identity (${identity.slice(0, 20)}..., ${identity.length} characters) must have at most ${longestIdentity} characters`
   )
+  if (options.address !== undefined && !isAddress(options.address)) {
+    violations.push(`address (${JSON.stringify(options.address.slice(0, 300))}) must be host:port, as 10.1.2.3:8080`)
+  }
   mustHold(driftIsValid, `clockDrift (${clockDrift}) must be at least 0 and below 1`)
   for (const [field, value] of Object.entries({ leaseDuration, renewDeadline, retryPeriod, requestTimeout })) {
     mustHold(value > 0n, `${field} (${inSeconds(value)}) must be longer than 0 s`)
@@ -173,6 +182,7 @@ export const fromOptions = (options: Options, given: Given): Settings | InvalidT
     name: given.name,
     identity,
     incarnation: given.incarnation,
+    address: options.address,
     leaseDuration,
     renewDeadline,
     retryPeriod,
@@ -183,6 +193,14 @@ export const fromOptions = (options: Options, given: Given): Settings | InvalidT
     releaseOnShutdown: options.releaseOnShutdown ?? true,
     reclaimOwn: options.reclaimOwn ?? false
   }
+}
+
+/** Of a name, an IPv4 address, or an IPv6 address in brackets. */
+const isAddress = (text: string): boolean => {
+  const port = /^(?:[A-Za-z0-9][-.A-Za-z0-9]{0,252}|\[[0-9A-Fa-f:.]{2,45}\]):(?<port>\d{1,5})$/.exec(text)?.groups?.[
+    "port"
+  ]
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
 }
 
 const inSeconds = (nanos: bigint): string => `${Number(nanos) / 1e9} s`

@@ -16,6 +16,7 @@ import type { Options } from "./Settings.ts"
 /** What every variable is called. The first name that is set counts. */
 const names = {
   identity: ["IDENTITY", "POD_NAME"],
+  address: ["ADDRESS"],
   leaseDuration: ["LEASE_DURATION"],
   renewDeadline: ["RENEW_DEADLINE", "RENEWAL_DEADLINE"],
   retryPeriod: ["RETRY_PERIOD"],
@@ -32,6 +33,7 @@ export const fromEnvironment = (): Config.Config<Options> =>
   Config.map(
     Config.all({
       identity: optional(names.identity, Config.String),
+      address: optional(names.address, Config.String),
       leaseDuration: optional(names.leaseDuration, duration),
       renewDeadline: optional(names.renewDeadline, duration),
       retryPeriod: optional(names.retryPeriod, duration),

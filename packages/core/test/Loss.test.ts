@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Stream, SubscriptionRef } from "effect"
+import { Clock, Effect, Option, Stream, SubscriptionRef } from "effect"
 import { LeaderElection } from "../src/index.ts"
 import { entries, makeClock, pass, start } from "./Candidate.ts"
 import { held, of, unavailable } from "./Records.ts"
@@ -63,6 +63,23 @@ describe("loss", () => {
       // S = 15 s x 0.99 / 1.01
       assert.strictEqual((overruns[0]?.at ?? 0) - lastSuccess, 14_703)
       assert.strictEqual(entries(a, "stopped").length, 1)
+    }).pipe(lockIsGiven)
+  )
+
+  it.effect("rule 3: leadership says of an overrun until the work has ended", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      const a = yield* start("a", { cleanup: "10 seconds" })
+      yield* pass("1 second")
+      const lastSuccess = of(script, "write", "a").at(-1)?.at ?? 0
+      script.fault("write", { _tag: "Lost" }, 1000)
+      const overrun = Effect.map(a.leadership, (it) => (it._tag === "Draining" ? it.overrun : it._tag))
+      yield* pass(lastSuccess + 14_702 - (yield* Clock.currentTimeMillis))
+      assert.strictEqual(yield* overrun, false)
+      yield* pass("1 millis")
+      assert.strictEqual(yield* overrun, true)
+      yield* pass("10 seconds")
+      assert.strictEqual(yield* overrun, "Standby")
     }).pipe(lockIsGiven)
   )
 

@@ -55,6 +55,12 @@ describe("settings", () => {
       const cases: ReadonlyArray<readonly [LeaderElection.Options, RegExp]> = [
         [{ identity: "" }, /identity \(""\) must not be empty/],
         [{ identity: "x".repeat(254) }, /254 characters\) must have at most 253/],
+        [{ address: "10.1.2.3" }, /address \("10.1.2.3"\) must be host:port, as 10.1.2.3:8080/],
+        [{ address: "10.1.2.3:0" }, /must be host:port/],
+        [{ address: "10.1.2.3:65536" }, /must be host:port/],
+        [{ address: "http://10.1.2.3:80" }, /must be host:port/],
+        [{ address: "2001:db8::1:80" }, /must be host:port/],
+        [{ address: "two words:80" }, /must be host:port/],
         [{ leaseDuration: 0 }, /leaseDuration \(0 s\) must be longer than 0 s/],
         [{ leaseDuration: Duration.infinity }, /leaseDuration \(.*\) must be a finite duration/],
         [{ leaseDuration: "1500 millis", renewDeadline: "1 second", retryPeriod: "100 millis" }, /multiple of 1 s/],

@@ -103,6 +103,7 @@ const claim = (settings: Settings, observation: Observation, now: Moment): Lease
   return {
     holder: Option.some(settings.identity),
     incarnation: settings.incarnation,
+    ...(settings.address === undefined ? {} : { address: settings.address }),
     leaseDuration: Duration.nanos(settings.leaseDuration),
     acquiredAt: isOwn && former !== undefined ? former.acquiredAt : wall,
     renewedAt: isOwn ? renewedAt(observation.record, now) : wall,

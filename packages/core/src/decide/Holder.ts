@@ -210,6 +210,7 @@ const renew = (settings: Settings, state: State, role: Leading | Yielding, now: 
 const renewal = (settings: Settings, observation: Observation, tenure: Tenure, now: Moment): LeaseRecord => ({
   holder: Option.some(settings.identity),
   incarnation: settings.incarnation,
+  ...(settings.address === undefined ? {} : { address: settings.address }),
   leaseDuration: Duration.nanos(settings.leaseDuration),
   acquiredAt: tenure.since,
   renewedAt: renewedAt(observation.record, now),

@@ -106,6 +106,7 @@ const sameRecord = (a: Observation, b: Observation): boolean => {
   return (
     Option.getOrElse(left.holder, () => "") === Option.getOrElse(right.holder, () => "") &&
     left.incarnation === right.incarnation &&
+    left.address === right.address &&
     Duration.equals(left.leaseDuration, right.leaseDuration) &&
     DateTime.toEpochMillis(left.acquiredAt) === DateTime.toEpochMillis(right.acquiredAt) &&
     DateTime.toEpochMillis(left.renewedAt) === DateTime.toEpochMillis(right.renewedAt) &&

@@ -271,7 +271,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
     isLeader,
     leader: Effect.sync(() =>
       state.role._tag === "Leading" || state.role._tag === "Yielding"
-        ? Option.some({ identity: settings.identity, since: state.role.tenure.since })
+        ? Option.some(Leadership.ownOf(settings, state.role.tenure))
         : Leadership.leaderOf(settings, state, moment())
     ),
     terms,
