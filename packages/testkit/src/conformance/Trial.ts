@@ -253,6 +253,7 @@ export const say = (observation: Observation): string => {
 const facts = (record: LeaseRecord) => ({
   holder: Option.getOrElse(record.holder, () => "none"),
   incarnation: record.incarnation ?? "none",
+  address: record.address ?? "none",
   leaseDuration: Duration.format(record.leaseDuration),
   acquiredAt: DateTime.formatIso(record.acquiredAt),
   renewedAt: DateTime.formatIso(record.renewedAt),

@@ -158,7 +158,9 @@ const roundTrip: Test = Effect.fnUntraced(function* ({ check, durationUnit, hand
     record("a", { leaseDuration: Duration.times(durationUnit, 86_400) }),
     record("a", { acquiredAt: at("2026-01-02T03:04:05Z", 1), renewedAt: at("2026-12-31T23:59:59Z", 1) }),
     record("a", { acquiredAt: at("1970-01-01T00:00:00Z", 0), renewedAt: at("2106-02-07T06:28:16Z", 0) }),
-    record("b", { incarnation: "another" }),
+    record("b", { incarnation: "another", address: "10.1.2.3:8080" }),
+    record("a", { address: "[2001:db8::1]:65535" }),
+    record("a b", { address: "reports-0.reports.default.svc:80" }),
     record("", { holder: Option.none(), leaseDuration: Duration.times(durationUnit, 1) }),
     record("c")
   ]
