@@ -1,5 +1,5 @@
 /**
- * The client of one Kubernetes API server: reads, writes and watches single objects as raw JSON. It finds the server and
+ * The client of one Kubernetes API server: reads, writes and watches objects as raw JSON. It finds the server and
  * authenticates with client-node's `KubeConfig`, and sends through Effect's `HttpClient` on one pool of connections that
  * lives as long as the layer.
  *
@@ -12,33 +12,34 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
-import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { bodyOf, isJson, readObject, refusalOf, successful, unreachable } from "./internal/Answer.ts"
+import * as Collection from "./internal/Collection.ts"
 import * as ConnectionPool from "./internal/ConnectionPool.ts"
 import * as Credentials from "./internal/Credentials.ts"
 import * as KubeConfigFiles from "./internal/KubeConfigFiles.ts"
 import * as KubeConfigLoading from "./internal/KubeConfigLoading.ts"
 import * as WatchStream from "./internal/WatchStream.ts"
 import type { KubeConfigError } from "./KubeConfigError.ts"
-import { excerpt, KubernetesError, NotKubernetes, refused, Refused, Unreachable, type Verb } from "./KubernetesError.ts"
+import { excerpt, KubernetesError, NotKubernetes, Refused, type Verb } from "./KubernetesError.ts"
 import {
   collectionPath,
   describe,
-  isKubernetesObject,
   objectPath,
+  type CollectionReference,
   type KubernetesObject,
-  type ObjectReference
+  type ObjectReference,
+  type Reference
 } from "./KubernetesObject.ts"
 
 export { KubeConfigError } from "./KubeConfigError.ts"
 export { KubernetesError, NoCredential, NotKubernetes, Refused, Unreachable, Verb } from "./KubernetesError.ts"
 export { isKubernetesObject, KubernetesObject, ObjectMeta } from "./KubernetesObject.ts"
-export type { ObjectReference, ResourceType } from "./KubernetesObject.ts"
+export type { CollectionReference, ObjectReference, ResourceType } from "./KubernetesObject.ts"
 export type { WatchEvent } from "./internal/WatchStream.ts"
 
 /**
@@ -49,6 +50,29 @@ export interface WatchOptions {
   readonly resourceVersion?: string
   /** How long the watch may send nothing at all before it fails. 90 seconds; an API server sends something each minute. */
   readonly idleLimit?: Duration.Input
+}
+
+/**
+ * Which objects of a collection; without a selector all of them.
+ *
+ * @since 0.1.0
+ */
+export interface ListOptions {
+  /** As kubectl's `--selector`: `app=reports,tier!=test`. */
+  readonly labelSelector?: string
+  /** As kubectl's `--field-selector`: `status.phase=Running`. Which fields there are is up to the kind. */
+  readonly fieldSelector?: string
+}
+
+/**
+ * The objects of a collection at one version.
+ *
+ * @since 0.1.0
+ */
+export interface Listing {
+  readonly items: ReadonlyArray<KubernetesObject>
+  /** Where a watch goes on from. */
+  readonly resourceVersion: string
 }
 
 /**
@@ -63,9 +87,14 @@ export class KubernetesClient extends Context.Service<
     readonly namespace: string
     /** The object now: never older than a write that was answered before. */
     readonly get: (reference: ObjectReference) => Effect.Effect<KubernetesObject, KubernetesError>
-    /** Makes it by POST. */
+    /**
+     * The objects now, in as many requests as it takes. A Role allows it by a rule that names no object, or, when the
+     * field selector is `metadata.name=NAME`, by one that names it.
+     */
+    readonly list: (collection: CollectionReference, options?: ListOptions) => Effect.Effect<Listing, KubernetesError>
+    /** Makes it by POST. Of a collection alone the object's own name counts, or the server finds one. */
     readonly create: (
-      reference: ObjectReference,
+      reference: CollectionReference | ObjectReference,
       object: KubernetesObject
     ) => Effect.Effect<KubernetesObject, KubernetesError>
     /**
@@ -81,6 +110,11 @@ export class KubernetesClient extends Context.Service<
       reference: ObjectReference,
       options?: WatchOptions
     ) => Stream.Stream<WatchStream.WatchEvent, KubernetesError>
+    /**
+     * The client's life. What is added to it is done when all that stands on the client has ended, and while requests
+     * are still sent: for last words.
+     */
+    readonly scope: Scope.Scope
   }
 >()("@effect-leader/kubernetes/KubernetesClient") {}
 
@@ -106,7 +140,7 @@ const make = Effect.fnUntraced(function* (
   const pool = yield* ConnectionPool.make
   const { namespace, server } = credentials.session().config
 
-  const failed = (verb: Verb, reference: ObjectReference) => (reason: KubernetesError["reason"]) =>
+  const failed = (verb: Verb, reference: Reference) => (reason: KubernetesError["reason"]) =>
     new KubernetesError({ verb, resource: describe(reference), server, reason })
 
   const attempt = Effect.fnUntraced(function* (
@@ -128,7 +162,7 @@ const make = Effect.fnUntraced(function* (
   /** The response, if its status is a success. */
   const send = Effect.fnUntraced(function* (
     verb: Verb,
-    reference: ObjectReference,
+    reference: Reference,
     request: HttpClientRequest.HttpClientRequest
   ) {
     const session = credentials.session()
@@ -152,12 +186,22 @@ const make = Effect.fnUntraced(function* (
 
   const exchange = Effect.fnUntraced(function* (
     verb: Verb,
-    reference: ObjectReference,
+    reference: Reference,
     request: HttpClientRequest.HttpClientRequest
   ) {
     const response = yield* send(verb, reference, request)
     return yield* readObject(reference, yield* bodyOf(response))
   })
+
+  const list = (collection: CollectionReference, options: ListOptions = {}) => {
+    const ask = (part: Collection.Part) =>
+      HttpClientRequest.get(collectionPath(collection)).pipe(
+        HttpClientRequest.setUrlParams({ ...options, ...part }),
+        (request) => send("list", collection, request),
+        Effect.flatMap(bodyOf)
+      )
+    return Collection.read(collection, ask).pipe(Effect.mapError(failed("list", collection)))
+  }
 
   const watch = (reference: ObjectReference, options?: WatchOptions) => {
     const idleLimit = Duration.fromInputUnsafe(options?.idleLimit ?? defaultIdleLimit)
@@ -184,11 +228,13 @@ const make = Effect.fnUntraced(function* (
   return KubernetesClient.of({
     server,
     namespace,
+    scope: yield* Effect.scope,
     get: Effect.fn("KubernetesClient.get")((reference) =>
       exchange("get", reference, HttpClientRequest.get(objectPath(reference))).pipe(
         Effect.mapError(failed("get", reference))
       )
     ),
+    list: Effect.fn("KubernetesClient.list")(list),
     create: Effect.fn("KubernetesClient.create")((reference, object) =>
       exchange("create", reference, HttpClientRequest.post(collectionPath(reference)).pipe(json(object))).pipe(
         Effect.mapError(failed("create", reference))
@@ -207,66 +253,7 @@ const json = (object: KubernetesObject) => HttpClientRequest.bodyText(JSON.strin
 
 const defaultIdleLimit = Duration.seconds(90)
 
-const successful = (
-  verb: Verb,
-  reference: ObjectReference,
-  response: HttpClientResponse
-): Effect.Effect<HttpClientResponse, Refused | NotKubernetes | Unreachable> => {
-  if (response.status >= 200 && response.status < 300) return Effect.succeed(response)
-  if (response.status >= 400) return Effect.flatMap(refusalOf(verb, reference, response), Effect.fail)
-  // An API server never redirects such a request: a proxy sends to its login.
-  const detail = `status ${response.status}, location ${response.headers["location"] ?? "(none)"}`
-  return Effect.andThen(bodyOf(response), Effect.fail(new NotKubernetes({ detail })))
-}
-
-const refusalOf = (verb: Verb, reference: ObjectReference, response: HttpClientResponse) =>
-  Effect.map(bodyOf(response), (body) =>
-    refused({ verb, reference, status: response.status, retryAfter: response.headers["retry-after"], body })
-  )
-
-/** The whole body. It is read of every answer, so that the connection can be used again. */
-const bodyOf = (response: HttpClientResponse): Effect.Effect<string, Unreachable> =>
-  Effect.tap(Effect.mapError(response.text, unreachable), nextTurn)
-
-// undici takes a connection back one turn after its response. Who asks again sooner pays for another connection, with a
-// handshake, and leaves one more that may die in the pool.
-const nextTurn = Effect.callback<void>((resume) => {
-  const waiting = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(waiting))
-})
-
 const advising = (refusal: Refused, advice: string): Refused => new Refused({ ...refusal, advice })
-
-const readObject = (reference: ObjectReference, text: string): Effect.Effect<KubernetesObject, NotKubernetes> => {
-  const wrong = Effect.fail(
-    new NotKubernetes({ detail: `a ${reference.kind} was asked for, and ${excerpt(text)} came` })
-  )
-  return Effect.try({ try: (): unknown => JSON.parse(text), catch: () => undefined }).pipe(
-    Effect.matchEffect({
-      onFailure: () => wrong,
-      onSuccess: (value) => (isKubernetesObject(value) && value.kind === reference.kind ? Effect.succeed(value) : wrong)
-    })
-  )
-}
-
-const isJson = (response: HttpClientResponse): boolean =>
-  (response.headers["content-type"] ?? "").toLowerCase().includes("json")
-
-const unreachable = (error: HttpClientError): Unreachable => {
-  const { reason } = error
-  const cause = "cause" in reason ? reason.cause : undefined
-  const code = codeOf(cause)
-  // A connection that was tried at several addresses fails with an empty message and a code.
-  const said = cause instanceof Error && cause.message !== "" ? cause.message : (code ?? error.message)
-  const detail = code === undefined || said.includes(code) ? said : `${code}: ${said}`
-  return new Unreachable({ detail, ...(code === undefined ? {} : { code }) })
-}
-
-const codeOf = (cause: unknown): string | undefined => {
-  if (!Predicate.isObject(cause)) return undefined
-  if ("code" in cause && typeof cause.code === "string") return cause.code
-  return "cause" in cause ? codeOf(cause.cause) : undefined
-}
 
 const fromSurroundings = (surroundings: () => KubeConfigFiles.Surroundings) =>
   Layer.effect(

@@ -8,7 +8,7 @@
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ObjectReference } from "./KubernetesObject.ts"
+import type { Reference } from "./KubernetesObject.ts"
 
 /**
  * The API server (or a proxy before it) answered with an error status.
@@ -62,7 +62,7 @@ export class NotKubernetes extends Schema.TaggedError<NotKubernetes>()("NotKuber
 /**
  * @since 0.1.0
  */
-export const Verb = Schema.Literals(["get", "create", "update", "watch"])
+export const Verb = Schema.Literals(["get", "list", "create", "update", "watch"])
 
 /**
  * @since 0.1.0
@@ -130,7 +130,7 @@ const decodeStatusObject = Schema.decodeUnknownOption(Status)
 /** An answer that says no. */
 export interface Answer {
   readonly verb: Verb
-  readonly reference: ObjectReference
+  readonly reference: Reference
   readonly status: number
   /** The value of the Retry-After header. */
   readonly retryAfter?: string | undefined
@@ -187,11 +187,12 @@ const advise = (
 }
 
 /**
- * The rule of a Role that allows the verbs on the one object. A create that is sent as POST carries no name, so no rule
- * with a name allows it; every other verb, and a create that is sent as PUT, match by name.
+ * The rule of a Role that allows the verbs on the one object, or on all of a collection. A create that is sent as POST
+ * carries no name, so no rule with a name allows it; every other verb, and a create that is sent as PUT, match by name.
  */
-export const roleRule = (reference: ObjectReference, verbs: ReadonlyArray<string>, sentAs: Verb): string => {
-  const names = sentAs === "create" ? "" : `resourceNames: [${JSON.stringify(reference.name)}], `
+export const roleRule = (reference: Reference, verbs: ReadonlyArray<string>, sentAs: Verb): string => {
+  const names =
+    sentAs === "create" || !("name" in reference) ? "" : `resourceNames: [${JSON.stringify(reference.name)}], `
   return (
     `- {apiGroups: [${JSON.stringify(reference.group)}], resources: [${JSON.stringify(reference.plural)}], ` +
     `${names}verbs: [${verbs.map((verb) => JSON.stringify(verb)).join(", ")}]}`

@@ -1,25 +1,26 @@
 /**
  * Locks that are objects of a Kubernetes cluster. `layerLease` is one Lease, the object that client-go elects on as well:
- * candidates of both kinds may share it.
+ * candidates of both kinds may share it. `layerConfigMap` and `layerEndpoints` are what client-go used before, and
+ * `layerMulti` is both at once, to move from those to a Lease without a moment of two leaders. `layerConfig` leaves the
+ * choice to the environment. docs/locks.md compares them, and shows the move.
  *
  * Every write is a PUT with the uid and version that were read, so one of two writers loses, also across a deletion. The
- * first write is a PUT too, without both, so that a Role which names the one Lease allows everything. Fencing tokens are
- * resource versions, which grow across deletion.
+ * first write never replaces anything. Fencing tokens are resource versions, which grow across deletion.
  *
  * @since 0.1.0
  */
 import { LeaseLock } from "@effect-leader/core"
-import * as Duration from "effect/Duration"
+import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as LeaseChanges from "./internal/LeaseChanges.ts"
-import * as LeaseObject from "./internal/LeaseObject.ts"
-import { LeaseObservations } from "./internal/LeaseObservations.ts"
-import { isAbsent, isLost, lockFailure } from "./internal/LockFailure.ts"
+import * as AnnotatedObject from "./internal/AnnotatedObject.ts"
+import { lease } from "./internal/LeaseObject.ts"
+import * as LockConfig from "./internal/LockConfig.ts"
+import type { RecordForm } from "./internal/LockObject.ts"
+import * as MultiLock from "./internal/MultiLock.ts"
+import * as ObjectLock from "./internal/ObjectLock.ts"
 import { KubernetesClient } from "./KubernetesClient.ts"
-import type { KubernetesObject, ObjectReference } from "./KubernetesObject.ts"
 
 /**
  * A name that no Kubernetes object can have.
@@ -39,8 +40,8 @@ export class InvalidLockName extends Schema.TaggedError<InvalidLockName>()("Inva
 /**
  * @since 0.1.0
  */
-export interface LeaseOptions {
-  /** The Lease's name: an RFC 1123 subdomain. */
+export interface Options {
+  /** The object's name: an RFC 1123 subdomain. */
   readonly name: string
   /** Its namespace: an RFC 1123 label. The client's default namespace if not given. */
   readonly namespace?: string
@@ -52,64 +53,153 @@ export interface LeaseOptions {
  *
  * @since 0.1.0
  */
-export const layerLease = (
-  options: LeaseOptions
-): Layer.Layer<LeaseLock.LeaseLock, InvalidLockName, KubernetesClient> =>
-  Layer.effect(LeaseLock.LeaseLock, makeLease(options))
+export const layerLease = (options: Options): Layer.Layer<LeaseLock.LeaseLock, InvalidLockName, KubernetesClient> =>
+  layerObject(lease, options)
 
-const makeLease = Effect.fnUntraced(function* (options: LeaseOptions) {
+/**
+ * The lock that the annotation `control-plane.alpha.kubernetes.io/leader` of a ConfigMap is: what client-go called
+ * `configmaps` until 2022. The ConfigMap may hold other things as well, which stay as they are. It needs, and needs no
+ * more than, these rules of a Role in its namespace:
+ * `{apiGroups: [""], resources: [configmaps], resourceNames: [NAME], verbs: [get, watch, update]}` and
+ * `{apiGroups: [""], resources: [configmaps], verbs: [create]}`. A ConfigMap can be made by POST only, which no rule with a
+ * name allows. Where it exists already the second rule is not needed.
+ *
+ * @since 0.1.0
+ */
+export const layerConfigMap = (options: Options): Layer.Layer<LeaseLock.LeaseLock, InvalidLockName, KubernetesClient> =>
+  layerObject(AnnotatedObject.configMap, options)
+
+/**
+ * The lock that the annotation `control-plane.alpha.kubernetes.io/leader` of an Endpoints object is: what client-go called
+ * `endpoints` until 2022. It needs, and needs no more than, this rule of a Role in its namespace:
+ * `{apiGroups: [""], resources: [endpoints], resourceNames: [NAME], verbs: [get, watch, update, create]}`.
+ *
+ * Choose a name that no Service has: the endpoints of a Service belong to a controller of the cluster.
+ *
+ * @since 0.1.0
+ */
+export const layerEndpoints = (options: Options): Layer.Layer<LeaseLock.LeaseLock, InvalidLockName, KubernetesClient> =>
+  layerObject(AnnotatedObject.endpoints, options)
+
+/**
+ * @since 0.1.0
+ */
+export interface MultiOptions extends Options {
+  /** The older kind, which candidates that have not moved yet elect on. */
+  readonly primary: "ConfigMap" | "Endpoints"
+  /** The newer kind, which those elect on that have moved. */
+  readonly secondary: "Lease"
+}
+
+/**
+ * Two objects of one name, held together: who holds both leads. It is the step between the older kind and the newer one,
+ * and compatible with client-go's `configmapsleases` and `endpointsleases`. A candidate of the older kind and one of the
+ * pair exclude each other, and so do one of the pair and one of the newer kind. The older and the newer kind alone do not,
+ * so all candidates have to be of the pair before the first is of the newer kind.
+ *
+ * ```ts
+ * import { KubernetesLock } from "@effect-leader/kubernetes"
+ *
+ * export const before = KubernetesLock.layerConfigMap({ name: "reports" })
+ * export const meanwhile = KubernetesLock.layerMulti({ name: "reports", primary: "ConfigMap", secondary: "Lease" })
+ * export const after = KubernetesLock.layerLease({ name: "reports" })
+ * ```
+ *
+ * A renewal is two PUTs, the primary's first. Tokens grow through the whole move, since all kinds share one count of
+ * versions; where `--etcd-servers-overrides` splits it, nobody leads, and the error says so. It needs the rules of both
+ * objects.
+ *
+ * @since 0.1.0
+ */
+export const layerMulti = (
+  options: MultiOptions
+): Layer.Layer<LeaseLock.LeaseLock, InvalidLockName, KubernetesClient> =>
+  Layer.effect(
+    LeaseLock.LeaseLock,
+    Effect.map(place(options), (at) => {
+      const [primary, secondary] = [forms[options.primary], forms[options.secondary]]
+      return MultiLock.make({
+        name: `${at.namespace}/${at.name}`,
+        primary: ObjectLock.make(primary, at),
+        secondary: ObjectLock.make(secondary, at),
+        kinds: { primary: primary.type.plural, secondary: secondary.type.plural }
+      })
+    })
+  )
+
+const forms = {
+  ConfigMap: AnnotatedObject.configMap,
+  Endpoints: AnnotatedObject.endpoints,
+  Lease: lease
+} satisfies { readonly [kind: string]: RecordForm }
+
+/**
+ * What `layerConfig` can be told: one object, or the pair that is the step from the older kind to a Lease.
+ *
+ * @since 0.1.0
+ */
+export type Kind = LockConfig.Kind
+
+/**
+ * What the environment does not say.
+ *
+ * @since 0.1.0
+ */
+export interface Defaults extends Partial<Options> {
+  /** Default `lease`. */
+  readonly kind?: Kind
+}
+
+/**
+ * The lock that the environment chooses, or these defaults where it says nothing:
+ *
+ * - LOCK_KIND: `lease` (the default), `configmap`, `endpoints`, or the pair `configmapsleases` or `endpointsleases`. The
+ *   names of client-go's resource locks, as `leases` and `configmaps`, mean the same.
+ * - LOCK_NAME: has to be set if there is no default.
+ * - LOCK_NAMESPACE: the client's default namespace if not set.
+ *
+ * ```ts
+ * import { KubernetesLock } from "@effect-leader/kubernetes"
+ *
+ * export const lock = KubernetesLock.layerConfig({ name: "reports" })
+ * ```
+ *
+ * It needs the rules of the chosen kind.
+ *
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  defaults: Defaults = {}
+): Layer.Layer<LeaseLock.LeaseLock, InvalidLockName | Config.ConfigError, KubernetesClient> =>
+  Layer.unwrap(Effect.map(LockConfig.choice(defaults), layerChosen))
+
+const layerChosen = ({ kind, name, namespace }: LockConfig.Choice) => {
+  const options = { name, ...(namespace === undefined ? {} : { namespace }) }
+  switch (kind) {
+    case "lease":
+      return layerLease(options)
+    case "configmap":
+      return layerConfigMap(options)
+    case "endpoints":
+      return layerEndpoints(options)
+    case "configmapsleases":
+      return layerMulti({ ...options, primary: "ConfigMap", secondary: "Lease" })
+    case "endpointsleases":
+      return layerMulti({ ...options, primary: "Endpoints", secondary: "Lease" })
+  }
+}
+
+const layerObject = (form: RecordForm, options: Options) =>
+  Layer.effect(
+    LeaseLock.LeaseLock,
+    Effect.map(place(options), (at) => ObjectLock.make(form, at))
+  )
+
+const place = Effect.fnUntraced(function* (options: Options) {
   const client = yield* KubernetesClient
   const name = yield* checkName("name", options.name, subdomain)
   const namespace = yield* checkName("namespace", options.namespace ?? client.namespace, label)
-  const lease: ObjectReference = { ...LeaseObject.leaseType, namespace, name }
-  const lock = `${namespace}/${name}`
-  const fail = (reason: LeaseLock.LockError["reason"]) => new LeaseLock.LockError({ lock, reason })
-  const observations = new LeaseObservations()
-
-  const observe = (object: KubernetesObject) => Effect.mapError(Effect.fromResult(observations.present(object)), fail)
-
-  const read = Effect.suspend(() => {
-    // Taken before the request: while it is under way a write may become known that this answer does not know of.
-    const absent = observations.absent()
-    return client.get(lease).pipe(
-      Effect.matchEffect({
-        onFailure: (error) =>
-          isAbsent(error.reason, lease) ? Effect.succeed(absent) : Effect.fail(fail(lockFailure(error))),
-        onSuccess: observe
-      })
-    )
-  })
-
-  /** The object that `expected` was read from: known, or read again if somebody else made the observation. */
-  const objectOf = Effect.fnUntraced(function* (expected: LeaseLock.Observation) {
-    const known = observations.objectOf(expected)
-    if (known !== undefined) return known
-    const current = yield* read
-    const object = observations.objectOf(current)
-    return object === undefined || current.version !== expected.version || current.uid !== expected.uid
-      ? yield* fail(new LeaseLock.Conflict({ detail: `version ${expected.version} is not the current one` }))
-      : object
-  })
-
-  const write = Effect.fnUntraced(function* (expected: LeaseLock.Observation, next: LeaseLock.LeaseRecord) {
-    const creates = Option.isNone(expected.record)
-    const before = creates ? LeaseObject.fresh(name, namespace) : yield* objectOf(expected)
-    const object = yield* Effect.mapError(Effect.fromResult(LeaseObject.overlay(before, next)), fail)
-    const stored = yield* Effect.mapError(client.update(lease, object), (error) =>
-      fail(
-        isLost(error.reason, lease, creates) ? new LeaseLock.Conflict({ detail: error.message }) : lockFailure(error)
-      )
-    )
-    return yield* observe(stored)
-  })
-
-  return LeaseLock.LeaseLock.of({
-    name: lock,
-    durationUnit: Duration.seconds(1),
-    read,
-    write,
-    changes: (after) => LeaseChanges.follow({ client, lease, observations, fail }, after)
-  })
+  return { client, name, namespace }
 })
 
 // As the API server itself checks them.

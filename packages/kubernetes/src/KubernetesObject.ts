@@ -21,14 +21,25 @@ export interface ResourceType {
 }
 
 /**
+ * All objects of one kind in a namespace; without a namespace in the whole cluster.
+ *
+ * @since 0.1.0
+ */
+export interface CollectionReference extends ResourceType {
+  readonly namespace?: string
+}
+
+/**
  * One object by name. Without a namespace it is cluster-wide.
  *
  * @since 0.1.0
  */
-export interface ObjectReference extends ResourceType {
-  readonly namespace?: string
+export interface ObjectReference extends CollectionReference {
   readonly name: string
 }
+
+/** What a request is about. */
+export type Reference = CollectionReference | ObjectReference
 
 const unknownFields = [Schema.Record(Schema.String, Schema.Unknown)] as const
 
@@ -72,7 +83,7 @@ export interface KubernetesObject extends Schema.Schema.Type<typeof KubernetesOb
 export const isKubernetesObject: (value: unknown) => value is KubernetesObject = Schema.is(KubernetesObject)
 
 /** The path of all objects of the type in the reference's namespace. */
-export const collectionPath = (reference: ObjectReference): string => {
+export const collectionPath = (reference: CollectionReference): string => {
   const group = reference.group === "" ? `/api/${reference.version}` : `/apis/${reference.group}/${reference.version}`
   const namespace = reference.namespace === undefined ? "" : `/namespaces/${encodeURIComponent(reference.namespace)}`
   return `${group}${namespace}/${reference.plural}`
@@ -82,9 +93,13 @@ export const collectionPath = (reference: ObjectReference): string => {
 export const objectPath = (reference: ObjectReference): string =>
   `${collectionPath(reference)}/${encodeURIComponent(reference.name)}`
 
-/** How messages name it: `leases.coordination.k8s.io "reports" in namespace "default"`. */
-export const describe = (reference: ObjectReference): string => {
+/**
+ * How messages name it: `leases.coordination.k8s.io "reports" in namespace "default"`, and without the name a
+ * collection.
+ */
+export const describe = (reference: Reference): string => {
   const type = reference.group === "" ? reference.plural : `${reference.plural}.${reference.group}`
+  const name = "name" in reference ? ` ${JSON.stringify(reference.name)}` : ""
   const place = reference.namespace === undefined ? "" : ` in namespace ${JSON.stringify(reference.namespace)}`
-  return `${type} ${JSON.stringify(reference.name)}${place}`
+  return `${type}${name}${place}`
 }

@@ -2,6 +2,7 @@ import { LeaseLock } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { KubernetesClient, KubernetesLock } from "../src/index.ts"
 import { startServer, taking, watchIsOpen, writeKubeconfig } from "./EmbeddedLock.ts"
@@ -116,6 +117,8 @@ const client = Layer.succeed(
     server: "https://unused",
     namespace: "default",
     get: () => Effect.die("unused"),
+    scope: Scope.makeUnsafe(),
+    list: () => Effect.die("unused"),
     create: () => Effect.die("unused"),
     update: () => Effect.die("unused"),
     watch: () => Stream.die("unused")
@@ -123,7 +126,7 @@ const client = Layer.succeed(
 )
 
 describe("the name of a lock", () => {
-  it.effect.each<KubernetesLock.LeaseOptions>([
+  it.effect.each<KubernetesLock.Options>([
     { name: "reports" },
     { name: "a" },
     { name: "my.app-2.leader" },
@@ -138,7 +141,7 @@ describe("the name of a lock", () => {
     })
   )
 
-  it.effect.each<[KubernetesLock.LeaseOptions, string]>([
+  it.effect.each<[KubernetesLock.Options, string]>([
     [{ name: "" }, `name ""`],
     [{ name: "Reports" }, `name "Reports"`],
     [{ name: "my_lock" }, `name "my_lock"`],

@@ -25,7 +25,7 @@ const record = (holder: string | undefined, change: Partial<LeaseLock.LeaseRecor
   ...change
 })
 
-const lockAt = (kubeconfig: string, options: KubernetesLock.LeaseOptions) =>
+const lockAt = (kubeconfig: string, options: KubernetesLock.Options) =>
   Layer.build(
     KubernetesLock.layerLease(options).pipe(Layer.provide(KubernetesClient.layerKubeConfig(kubeconfig)))
   ).pipe(

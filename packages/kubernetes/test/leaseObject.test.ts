@@ -4,7 +4,9 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as LeaseObject from "../src/internal/LeaseObject.ts"
+import type { KubernetesObject } from "../src/KubernetesObject.ts"
+import { lease as form } from "../src/internal/LeaseObject.ts"
+import * as LockObject from "../src/internal/LockObject.ts"
 
 const at = (text: string) => DateTime.makeUnsafe(text)
 const metadata = { name: "reports", namespace: "default", uid: "u-1", resourceVersion: "41" }
@@ -22,31 +24,49 @@ const full = {
   leaseTransitions: 3
 }
 
-const readRecord = (object: Parameters<typeof LeaseObject.read>[0]) =>
-  Result.getOrThrow(LeaseObject.read(object)).record
+const readLease = (object: KubernetesObject) => Result.getOrThrow(LockObject.read(form, object))
+const readRecord = (object: KubernetesObject) => Option.getOrThrow(readLease(object).record)
 
 describe("reading a Lease", () => {
   it("gives record, version, fence and uid", () => {
-    const stored = Result.getOrThrow(LeaseObject.read(lease(full)))
+    const stored = readLease(lease(full))
+    const record = Option.getOrThrow(stored.record)
     assert.strictEqual(stored.version, "41")
     assert.strictEqual(stored.fence, 41n)
     assert.strictEqual(stored.uid, "u-1")
-    assert.deepStrictEqual(stored.record.holder, Option.some("a"))
-    assert.strictEqual(Duration.toSeconds(stored.record.leaseDuration), 15)
-    assert.strictEqual(DateTime.formatIso(stored.record.acquiredAt), "2026-01-02T03:04:05.000Z")
-    assert.strictEqual(DateTime.formatIso(stored.record.renewedAt), "2026-01-02T03:04:07.123Z")
-    assert.strictEqual(stored.record.transitions, 3)
-    assert.isUndefined(stored.record.incarnation)
+    assert.deepStrictEqual(record.holder, Option.some("a"))
+    assert.strictEqual(Duration.toSeconds(record.leaseDuration), 15)
+    assert.strictEqual(DateTime.formatIso(record.acquiredAt), "2026-01-02T03:04:05.000Z")
+    assert.strictEqual(DateTime.formatIso(record.renewedAt), "2026-01-02T03:04:07.123Z")
+    assert.strictEqual(record.transitions, 3)
+    assert.isUndefined(record.incarnation)
   })
 
   it("keeps versions exact beyond 2^53", () => {
-    const stored = Result.getOrThrow(LeaseObject.read(lease(full, { resourceVersion: "90071992547409931" })))
+    const stored = readLease(lease(full, { resourceVersion: "90071992547409931" }))
     assert.strictEqual(stored.fence, 90071992547409931n)
   })
 
   it("reads the incarnation from its annotation", () => {
-    const record = readRecord(lease(full, { annotations: { [LeaseObject.incarnationAnnotation]: "i-1", other: "x" } }))
+    const record = readRecord(lease(full, { annotations: { [LockObject.incarnationAnnotation]: "i-1", other: "x" } }))
     assert.strictEqual(record.incarnation, "i-1")
+  })
+
+  it.each([
+    ["of the holder", "10.1.2.3:8080 a", "10.1.2.3:8080"],
+    ["of an IPv6 host", "[2001:db8::1]:80 a", "[2001:db8::1]:80"],
+    ["of a former holder", "10.1.2.3:8080 b", undefined],
+    ["of a holder whose name begins alike", "10.1.2.3:8080 a b", undefined],
+    ["of nobody", "10.1.2.3:8080", undefined],
+    ["that is empty", "", undefined],
+    ["that is only a name", " a", undefined]
+  ])("an address %s counts for that holder only", (_, text, address) => {
+    const record = readRecord(lease(full, { annotations: { [LockObject.addressAnnotation]: text } }))
+    assert.strictEqual(record.address, address)
+    const free = readRecord(
+      lease({ ...full, holderIdentity: "" }, { annotations: { [LockObject.addressAnnotation]: text } })
+    )
+    assert.isUndefined(free.address)
   })
 
   it.each([
@@ -105,7 +125,7 @@ describe("reading a Lease", () => {
     ["the version is no number", lease(full, { resourceVersion: "v41" }), "metadata.resourceVersion", `"v41"`],
     ["the uid is empty", lease(full, { uid: "" }), "metadata.uid", `""`]
   ])("a Lease is refused by field and value when %s", (_, object, field, value) => {
-    const refused = LeaseObject.read(object)
+    const refused = LockObject.read(form, object)
     assert.isTrue(Result.isFailure(refused))
     if (Result.isFailure(refused)) {
       assert.instanceOf(refused.failure, LeaseLock.Malformed)
@@ -123,12 +143,12 @@ const record: LeaseLock.LeaseRecord = {
   renewedAt: at("2026-02-03T04:05:08Z"),
   transitions: 4
 }
-const overlay = (object: Parameters<typeof LeaseObject.overlay>[0], next: LeaseLock.LeaseRecord) =>
-  Result.getOrThrow(LeaseObject.overlay(object, next))
+const overlay = (object: KubernetesObject, next: LeaseLock.LeaseRecord) =>
+  Result.getOrThrow(LockObject.overlay(form, object, next))
 
 describe("writing a Lease", () => {
   it("sets its own fields, times with exactly six fraction digits", () => {
-    assert.deepStrictEqual(overlay(LeaseObject.fresh("reports", "default"), record), {
+    assert.deepStrictEqual(overlay(LockObject.fresh(form, "reports", "default"), record), {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
       metadata: {
@@ -185,9 +205,18 @@ describe("writing a Lease", () => {
 
   it("takes the incarnation away, and nothing else, where the record has none", () => {
     const { incarnation: _, ...without } = record
-    const annotations = { note: "keep", [LeaseObject.incarnationAnnotation]: "i-1" }
+    const annotations = { note: "keep", [LockObject.incarnationAnnotation]: "i-1" }
     assert.deepStrictEqual(overlay(lease(full, { annotations }), without).metadata.annotations, { note: "keep" })
     assert.isFalse("annotations" in overlay(lease(full), without).metadata)
+  })
+
+  it("tells the address with whose it is, and takes it away with the release", () => {
+    const holder = Option.some("pod 0")
+    const written = overlay(lease(full), { ...record, holder, address: "10.1.2.3:8080" })
+    assert.strictEqual(written.metadata.annotations?.[LockObject.addressAnnotation], "10.1.2.3:8080 pod 0")
+    assert.deepStrictEqual(readRecord(written), { ...record, holder, address: "10.1.2.3:8080" })
+    const { incarnation: _, ...without } = record
+    assert.deepStrictEqual(overlay(written, { ...without, holder: Option.none() }).metadata.annotations, {})
   })
 
   it.each([undefined, null, {}])("writes over a Lease whose spec is %j", (spec) => {
@@ -217,11 +246,12 @@ describe("writing a Lease", () => {
     ["endless duration", { leaseDuration: Duration.infinity }, "leaseDuration Infinity"],
     ["negative transitions", { transitions: -1 }, "transitions -1"],
     ["fractional transitions", { transitions: 1.5 }, "transitions 1.5"],
+    ["an address with a space", { address: "a b:80" }, `address "a b:80"`],
     ["empty holder", { holder: Option.some("") }, `holder ""`],
     ["year 10000", { renewedAt: at("+010000-01-01T00:00:00Z") }, "renewedAt"],
     ["year -1", { acquiredAt: at("-000001-01-01T00:00:00Z") }, "acquiredAt"]
   ])("%s is refused, not cut", (_, wrong, said) => {
-    const refused = LeaseObject.overlay(lease(full), { ...record, ...wrong })
+    const refused = LockObject.overlay(form, lease(full), { ...record, ...wrong })
     assert.isTrue(Result.isFailure(refused))
     if (Result.isFailure(refused)) assert.include(refused.failure.detail, said)
   })

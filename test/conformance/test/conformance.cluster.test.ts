@@ -1,19 +1,7 @@
 /**
  * The locks of Kubernetes pass the conformance suite on a real etcd and kube-apiserver.
  */
-import { ControlPlane } from "@effect-leader/test-cluster/ControlPlane"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import { adminOf, TestCluster } from "../../../packages/kubernetes/test/TestCluster.ts"
 import { kubernetesLocks } from "./kubernetesLocks.ts"
-
-const realCluster = Layer.effect(
-  TestCluster,
-  Effect.map(ControlPlane, (plane) => ({
-    kubeconfig: plane.kubeconfig("admin"),
-    admin: adminOf(plane.kubeconfig("admin")),
-    restricted: { kubeconfig: plane.kubeconfig("limited"), lease: "none" }
-  }))
-).pipe(Layer.provide(ControlPlane.layer))
+import { realCluster } from "./realCluster.ts"
 
 kubernetesLocks("a real API server", realCluster)

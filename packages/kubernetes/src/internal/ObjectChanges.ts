@@ -1,9 +1,9 @@
 /**
- * What happens to a Lease after an observation, from a watch by its name.
+ * What happens to a lock's object after an observation, from a watch by its name.
  *
- * After a Lease that exists, the watch begins at its version. After an absent one it begins without a version, because
+ * After an object that exists, the watch begins at its version. After an absent one it begins without a version, because
  * the Role that a lock needs does not allow to list, which alone would give a version to begin at. The server then begins
- * with the Lease as it is, if it exists, so what happened since the read is not missed. It may begin with an older state
+ * with the object as it is, if it exists, so what happened since the read is not missed. It may begin with an older state
  * and repeat what came after it: those observations have older fences, which the election leaves alone.
  *
  * A watch that the server ends in order goes on from its last version (of an event or a bookmark) without a read. All
@@ -20,14 +20,14 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { KubernetesClient, WatchEvent } from "../KubernetesClient.ts"
 import type { ObjectReference } from "../KubernetesObject.ts"
-import * as LeaseObject from "./LeaseObject.ts"
-import type { LeaseObservations } from "./LeaseObservations.ts"
 import { isExpired, lockFailure } from "./LockFailure.ts"
+import { readVersion } from "./LockObject.ts"
+import { isAbsent, type ObjectObservations } from "./ObjectObservations.ts"
 
 export interface Watched {
   readonly client: KubernetesClient["Service"]
-  readonly lease: ObjectReference
-  readonly observations: LeaseObservations
+  readonly reference: ObjectReference
+  readonly observations: ObjectObservations
   readonly fail: (reason: LeaseLock.LockError["reason"]) => LeaseLock.LockError
 }
 
@@ -36,11 +36,11 @@ export interface Watched {
 const shortestWatch = 1_000_000_000n
 
 export const follow = (
-  { client, fail, lease, observations }: Watched,
+  { client, fail, observations, reference }: Watched,
   after: LeaseLock.Observation
 ): Stream.Stream<LeaseLock.Observation, LeaseLock.LockError> =>
   Stream.suspend(() => {
-    let version = Option.isNone(after.record) || observations.isForgotten(after) ? undefined : after.version
+    let version = isAbsent(after) || observations.isForgotten(after) ? undefined : after.version
 
     const watchOnce = Effect.gen(function* () {
       const openedAt = yield* Clock.monotonicTimeNanos
@@ -51,14 +51,14 @@ export const follow = (
           return yield* fail(new LeaseLock.Unavailable({ detail: "the server ended the watch as soon as it began" }))
         }
       })
-      return client.watch(lease, version === undefined ? {} : { resourceVersion: version }).pipe(
+      return client.watch(reference, version === undefined ? {} : { resourceVersion: version }).pipe(
         Stream.mapError((error) => {
           if (version !== undefined && isExpired(error)) observations.forget(version)
           return fail(lockFailure(error))
         }),
-        Stream.filter((event) => isOf(lease, event)),
+        Stream.filter((event) => isOf(reference, event)),
         Stream.mapEffect((event) => {
-          const reached = LeaseObject.readVersion(event.object) ?? version
+          const reached = readVersion(event.object) ?? version
           if (event.type !== "BOOKMARK" && reached !== version) quiet = false
           version = reached
           return Effect.mapError(Effect.fromResult(observe(observations, event)), fail)
@@ -77,13 +77,13 @@ const isOf = ({ name, namespace }: ObjectReference, { object, type }: WatchEvent
   type === "BOOKMARK" || (object.metadata.name === name && object.metadata.namespace === namespace)
 
 const observe = (
-  observations: LeaseObservations,
+  observations: ObjectObservations,
   event: WatchEvent
 ): Result.Result<Option.Option<LeaseLock.Observation>, LeaseLock.Malformed> => {
   if (event.type === "BOOKMARK") return Result.succeed(Option.none())
   if (event.type !== "DELETED") return Result.map(observations.present(event.object), Option.some)
-  const version = LeaseObject.readVersion(event.object)
+  const version = readVersion(event.object)
   return version === undefined
-    ? Result.fail(new LeaseLock.Malformed({ detail: "the deletion of the Lease has no metadata.resourceVersion" }))
+    ? Result.fail(new LeaseLock.Malformed({ detail: "the deletion has no metadata.resourceVersion" }))
     : Result.succeed(Option.some(observations.absent(BigInt(version))))
 }
