@@ -1,0 +1,316 @@
+/**
+ * Middleware for routes that only the leader may handle. Where the candidate leads, its handler runs in the term, and is
+ * interrupted when the term ends; elsewhere the request is sent to the leader's published address (`Options.address` of the
+ * election). The client does not have to know who leads, and does not notice most changes of the leader.
+ *
+ * A handler asks for the `Term` of the election, so a route that lacks the middleware does not compile:
+ *
+ * ```ts
+ * import { LeaderElection } from "@effect-leader/core"
+ * import { LeaderForwarding } from "@effect-leader/http"
+ * import { NodeHttpClient } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ * import { HttpRouter, HttpServerResponse } from "effect/http"
+ *
+ * const Writes = HttpRouter.add(
+ *   "PUT",
+ *   "/entries/:key",
+ *   Effect.gen(function* () {
+ *     const term = yield* LeaderElection.Term
+ *     yield* term.guard(Effect.log(`writes with token ${term.token}`))
+ *     return HttpServerResponse.empty({ status: 204 })
+ *   })
+ * ).pipe(Layer.provide(LeaderForwarding.layer()), Layer.provide(NodeHttpClient.layerUndici))
+ *
+ * // Any candidate answers this one.
+ * const Reads = HttpRouter.add("GET", "/entries/:key", HttpServerResponse.text("a value"))
+ *
+ * export const Routes = Layer.merge(Reads, Writes)
+ * ```
+ *
+ * ## While leadership changes
+ *
+ * A request waits for a leader for up to `waitLimit`, and is tried again within it:
+ *
+ * - Whatever its method, if it was certainly not carried out: no connection to the leader, or the peer does not lead.
+ * - Else only if it is idempotent: GET, HEAD, OPTIONS, TRACE, QUERY, PUT, DELETE, or with an `Idempotency-Key`. A leader that
+ *   is no leader any more, and has not answered a second later, counts as one that will not.
+ * - A body is kept for that up to `maxBufferedBody`; a longer one, and one of unknown length, passes through as it comes.
+ *
+ * Then the client is told:
+ *
+ * | status | `effect-leader-outcome` | `Retry-After` | what |
+ * |---|---|---|---|
+ * | 503 | `not-done` | 1 | nobody leads, the leader cannot be reached, or it publishes no address |
+ * | 503 | `in-doubt` | if idempotent | the term, or the server, ended while the own handler ran |
+ * | 502 | `in-doubt` | if idempotent | the answer of the leader did not come |
+ *
+ * There is at most one hop. A candidate that is sent a forwarded request and does not lead answers 503, and the one that
+ * forwarded it looks for the leader again.
+ *
+ * @since 0.1.0
+ */
+import { LeaderElection, Term } from "@effect-leader/core"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HttpBody from "effect/http/HttpBody"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as Attempt from "./internal/Attempt.ts"
+import * as BeforeClose from "./internal/BeforeClose.ts"
+import type { ElectionClass } from "./internal/Election.ts"
+import * as Forwarding from "./internal/Forwarding.ts"
+import * as RequestBody from "./internal/RequestBody.ts"
+import * as Whereabouts from "./internal/Whereabouts.ts"
+
+/**
+ * @since 0.1.0
+ */
+export interface RedirectOptions {
+  /** How long a request may wait for a leader, the time between repetitions included. Default 5 s. */
+  readonly waitLimit?: Duration.Input
+}
+
+/**
+ * @since 0.1.0
+ */
+export interface Options extends RedirectOptions {
+  /** The longest body that is kept in memory so that it can be sent again, in bytes. Default 1 MiB. */
+  readonly maxBufferedBody?: number
+}
+
+/**
+ * Gives the handlers of the routes it is provided to their `Term`, and takes `NotLeading` from them.
+ */
+type Middleware<Self, R> = Layer.Layer<
+  HttpRouter.Request<"Requires", Term.Term<Self>> | HttpRouter.Request<"Error", Term.NotLeading>,
+  never,
+  Self | R
+>
+
+interface OfElection<Self> {
+  readonly election: ElectionClass<Self>
+}
+
+/**
+ * Forwards what this candidate may not handle: a reverse proxy to the leader. Bodies stream both ways; `X-Forwarded-For`,
+ * `-Host` and `-Proto` are set, hop-by-hop headers are removed, and so is the protocol upgrade that they ask for.
+ *
+ * The client should neither follow redirects nor decode bodies: on Node `NodeHttpClient.layerUndici`.
+ *
+ * A body that streams from the own handler is cut when the term ends, as the handler itself is.
+ *
+ * @since 0.1.0
+ */
+export function layer(options?: Options): Middleware<LeaderElection.LeaderElection, HttpClient.HttpClient>
+/**
+ * @since 0.1.0
+ */
+export function layer<Self>(options: Options & OfElection<Self>): Middleware<Self, HttpClient.HttpClient>
+export function layer<Self>(
+  options: Options & Partial<OfElection<Self>> = {}
+): Middleware<Self, HttpClient.HttpClient> | Middleware<LeaderElection.LeaderElection, HttpClient.HttpClient> {
+  const courier = Effect.map(HttpClient.HttpClient, (client) =>
+    forwarding(client, options.maxBufferedBody ?? 1_048_576)
+  )
+  return options.election === undefined
+    ? middlewareOf(LeaderElection.LeaderElection, courier, options)
+    : middlewareOf(options.election, courier, options)
+}
+
+/**
+ * Answers 307 with the leader's address instead: for clients that can reach it, and follow redirects.
+ *
+ * @since 0.1.0
+ */
+export function layerRedirect(options?: RedirectOptions): Middleware<LeaderElection.LeaderElection, never>
+/**
+ * @since 0.1.0
+ */
+export function layerRedirect<Self>(options: RedirectOptions & OfElection<Self>): Middleware<Self, never>
+export function layerRedirect<Self>(
+  options: RedirectOptions & Partial<OfElection<Self>> = {}
+): Middleware<Self, never> | Middleware<LeaderElection.LeaderElection, never> {
+  const courier = Effect.succeed(redirecting)
+  return options.election === undefined
+    ? middlewareOf(LeaderElection.LeaderElection, courier, options)
+    : middlewareOf(options.election, courier, options)
+}
+
+/** How one request gets to the leader. Asked for once a request, since a body can be taken only once. */
+type Courier = (errand: Errand) => (to: Destination) => Effect.Effect<Attempt.Attempt>
+
+interface Errand {
+  readonly request: HttpServerRequest
+  readonly isIdempotent: boolean
+  /** Of this candidate. */
+  readonly identity: string
+}
+
+interface Destination {
+  readonly leader: LeaderElection.Leader
+  readonly url: URL
+  /** Returns when this leader leads no more. */
+  readonly over: Effect.Effect<void>
+}
+
+const forwarding =
+  (client: HttpClient.HttpClient, maxBufferedBody: number): Courier =>
+  ({ identity, isIdempotent, request }) => {
+    let kept: RequestBody.RequestBody | undefined
+    return ({ leader, over, url }) =>
+      Effect.gen(function* () {
+        const { body, canRepeat } = (kept ??= yield* RequestBody.of(request, maxBufferedBody))
+        // Its answer may still be on its way.
+        const lost = Effect.andThen(over, Effect.sleep(grace))
+        const gone = Effect.map(lost, (): Attempt.Attempt => ({
+          _tag: "InDoubt",
+          why: `${leader.identity} leads no more, and has not answered`,
+          canRepeat: isIdempotent && canRepeat(),
+          by: "peer"
+        }))
+        const sent = Forwarding.send(
+          { client, request, body, leader, url, identity },
+          { body: canRepeat, request: isIdempotent }
+        )
+        const attempt = yield* Effect.raceFirst(sent, gone)
+        return attempt._tag === "Answered" ? answered(cutWhen(attempt.response, lost)) : attempt
+      }).pipe(
+        // The body did not come whole: there is nobody to answer.
+        Effect.catch(() => Effect.succeed(answered(HttpServerResponse.empty({ status: 400 }))))
+      )
+  }
+
+const redirecting: Courier =
+  () =>
+  ({ url }) =>
+    Effect.succeed(
+      answered(HttpServerResponse.redirect(url, { status: 307, headers: { "cache-control": "no-store" } }))
+    )
+
+const middlewareOf = <Self, R>(
+  service: ElectionClass<Self>,
+  makeCourier: Effect.Effect<Courier, never, R>,
+  { waitLimit = "5 seconds" }: RedirectOptions
+): Middleware<Self, R> =>
+  HttpRouter.middleware<{ provides: Term.Term<Self>; handles: Term.NotLeading }>()(
+    Effect.gen(function* () {
+      const election = yield* service
+      const courier = yield* makeCourier
+      const patience = Duration.toNanosUnsafe(waitLimit)
+      const lastAnswers = yield* closeConnections
+      return Effect.fnUntraced(
+        function* (handled) {
+          const request = yield* HttpServerRequest
+          const isIdempotent = mayRepeat(request)
+          const deliver = courier({ request, isIdempotent, identity: election.identity })
+          // Whoever forwarded it looks again, and tells its client.
+          const giveUpAt = (yield* Clock.monotonicTimeNanos) + (Forwarding.wasForwarded(request) ? 0n : patience)
+          let doubt: Attempt.Missed | undefined
+          while (true) {
+            const leadership = yield* SubscriptionRef.get(election.leadership)
+            const where = Whereabouts.of(election, leadership, request)
+            const attempt =
+              where._tag === "Here"
+                ? yield* handleHere(election, where.term, Effect.provideService(handled, service.Term, where.term))
+                : where._tag === "There"
+                  ? yield* deliver({ ...where, over: Whereabouts.leadsNoMore(election, where.leader) })
+                  : where
+            if (attempt._tag === "Answered") return attempt.response
+            if (attempt._tag === "InDoubt") doubt = attempt
+            const left = giveUpAt - (yield* Clock.monotonicTimeNanos)
+            if (!attempt.canRepeat || left <= 0n) return Attempt.refusal(doubt ?? attempt, isIdempotent)
+            const rest = Duration.min(Duration.nanos(left), pause)
+            yield* Effect.timeoutOption(
+              Whereabouts.until(election, (it) => it !== leadership),
+              rest
+            )
+          }
+        },
+        lastAnswers,
+        Effect.onInterrupt(() => markInDoubt)
+      )
+    })
+  ).layer
+
+/** Followers keep their connections. A server that closes would wait for what still comes over them. */
+const closeConnections = Effect.gen(function* () {
+  let isClosing = false
+  yield* BeforeClose.run(
+    Effect.sync(() => {
+      isClosing = true
+    })
+  )
+  return Effect.map((response: HttpServerResponse.HttpServerResponse) =>
+    isClosing ? HttpServerResponse.setHeader(response, "connection", "close") : response
+  )
+})
+
+/** A request that the server cuts off when it closes is answered by the server, with an empty 503. */
+const markInDoubt = HttpEffect.appendPreResponseHandler((_request, response) =>
+  Effect.succeed(HttpServerResponse.setHeader(response, Attempt.outcomeHeader, Attempt.inDoubt))
+)
+
+/** Between two attempts, unless leadership changes. */
+const pause = Duration.millis(200)
+
+/** For an answer that was given just before the lock changed hands. */
+const grace = "1 second"
+
+/** Under the term's guard: refused if it is over, interrupted when it ends, and the lock is kept until then. */
+const handleHere = <Self, E, R>(
+  election: LeaderElection.Election<Self>,
+  term: Term.TermShape,
+  handled: Effect.Effect<HttpServerResponse.HttpServerResponse, E | Term.NotLeading, R>
+): Effect.Effect<Attempt.Attempt, Exclude<E, Term.NotLeading>, R | HttpServerRequest> =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest
+    let hasStarted = false
+    const work = Effect.suspend(() => {
+      hasStarted = true
+      return handled
+    })
+    const over = Whereabouts.until(election, (it) => it._tag !== "Leading" || it.term !== term)
+    return yield* term.guard(work).pipe(
+      Effect.map((response) => answered(cutWhen(response, over))),
+      Effect.catchIf(isNotLeading, ({ message }) =>
+        Effect.succeed<Attempt.Attempt>(
+          hasStarted
+            ? {
+                _tag: "InDoubt",
+                why: message,
+                // The handler may have taken the body.
+                canRepeat: mayRepeat(request) && !RequestBody.isExpected(request),
+                by: "handler"
+              }
+            : { _tag: "NotDone", why: message, canRepeat: true }
+        )
+      )
+    )
+  })
+
+const isNotLeading = (error: unknown): error is Term.NotLeading => error instanceof Term.NotLeading
+
+const answered = (response: HttpServerResponse.HttpServerResponse): Attempt.Attempt => ({ _tag: "Answered", response })
+
+/** A body that streams fails then, so that a part of it is not taken for the whole. */
+const cutWhen = (response: HttpServerResponse.HttpServerResponse, over: Effect.Effect<void>) => {
+  const { body } = response
+  if (body._tag !== "Stream") return response
+  const cut = Effect.andThen(over, Effect.fail(new Term.NotLeading({ reason: "the term ended within the answer" })))
+  const stream = Stream.interruptWhen(body.stream, cut)
+  return HttpServerResponse.setBody(response, HttpBody.stream(stream, body.contentType, body.contentLength))
+}
+
+/** Whether doing it twice is doing it once. */
+const mayRepeat = ({ headers, method }: HttpServerRequest): boolean =>
+  idempotent.has(method) || headers["idempotency-key"] !== undefined
+
+const idempotent = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"])

@@ -1,0 +1,99 @@
+/**
+ * Real elections and real servers: what clients see of a leader that goes.
+ */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { LeaderElection, LeaseLock } from "@effect-leader/core"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { LeaderForwarding } from "../src/index.ts"
+import * as Server from "./Server.ts"
+
+interface Write {
+  readonly key: string
+  readonly token: bigint
+}
+
+const timings = { leaseDuration: "3 seconds", renewDeadline: "2 seconds", retryPeriod: "300 millis" } as const
+
+const start = Effect.fnUntraced(function* (
+  lock: Context.Context<LeaseLock.LeaseLock>,
+  identity: string,
+  writes: Array<Write>
+) {
+  const server = yield* Server.listen(0, "2 seconds")
+  const scope = yield* Scope.make()
+  const election = yield* LeaderElection.layer({ identity, address: server.address, ...timings }).pipe(
+    Layer.provide(Layer.succeedContext(lock)),
+    Layer.fresh,
+    Layer.buildWithScope(scope)
+  )
+  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+  const routes = HttpRouter.add(
+    "PUT",
+    "/:key",
+    Effect.gen(function* () {
+      const { token } = yield* LeaderElection.Term
+      const { key = "" } = yield* HttpRouter.params
+      yield* Effect.sleep("5 millis")
+      writes.push({ key, token })
+      return HttpServerResponse.text(key)
+    })
+  ).pipe(
+    Layer.provide(LeaderForwarding.layer({ waitLimit: "10 seconds" })),
+    Layer.provide(Layer.succeedContext(election)),
+    Layer.provide(Layer.fresh(NodeHttpClient.layerUndici))
+  )
+  const { close, url } = yield* server.serve(routes)
+  // As a program ends: first the server, then the election.
+  return {
+    url,
+    close: Effect.andThen(close, Scope.close(scope, Exit.void)),
+    ...Context.get(election, LeaderElection.LeaderElection)
+  }
+})
+
+describe("a handover under load", () => {
+  it.live("loses no request that a follower is asked, and the tokens of the writes never fall", () =>
+    Effect.gen(function* () {
+      const lock = yield* Layer.build(LeaseLock.layerMemory({ name: "reports" }))
+      const writes: Array<Write> = []
+      const a = yield* start(lock, "a", writes)
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => a.isLeader })
+      const b = yield* start(lock, "b", writes)
+      const put = (key: string) =>
+        Effect.promise(async (signal) => {
+          const headers = { connection: "close" }
+          const response = await fetch(`${b.url}/${key}`, { method: "PUT", body: "x", headers, signal })
+          return `${response.status} ${await response.text()}`
+        })
+      const load = { isOver: false }
+      const client = Effect.fnUntraced(function* (name: string) {
+        for (let turn = 0; !load.isOver; turn++)
+          assert.strictEqual(yield* put(`${name}-${turn}`), `200 ${name}-${turn}`)
+      })
+      const clients = yield* Effect.forkChild(
+        Effect.forEach(["c1", "c2", "c3", "c4", "c5"], client, { concurrency: "unbounded", discard: true })
+      )
+      const written = (by: (token: bigint) => boolean) =>
+        Effect.repeat(Effect.sleep("10 millis"), { until: () => writes.filter(({ token }) => by(token)).length > 50 })
+      yield* Effect.raceFirst(
+        Fiber.join(clients),
+        written(() => true)
+      )
+      const last = writes.at(-1)?.token ?? 0n
+      yield* a.close
+      yield* Effect.raceFirst(
+        Fiber.join(clients),
+        written((token) => token > last)
+      )
+      load.isOver = true
+      yield* Fiber.join(clients)
+      const tokens = writes.map(({ token }) => token)
+      assert.deepStrictEqual(
+        tokens,
+        tokens.toSorted((one, other) => Number(one - other))
+      )
+    })
+  )
+})
