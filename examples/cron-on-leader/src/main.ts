@@ -1,0 +1,48 @@
+/**
+ * The program: replicas elect on the Lease cron-on-leader, the leader runs the jobs and keeps their log in the ConfigMap
+ * cron-on-leader, and every replica serves its health, its metrics and a status page.
+ *
+ * From the environment: HOST (default 0.0.0.0) and PORT (8080), the pod's identity (POD_NAME, POD_NAMESPACE, POD_IP, ...),
+ * the election's timings (LEASE_DURATION, RENEW_DEADLINE, RETRY_PERIOD), and KUBECONFIG, as for kubectl.
+ */
+import { LeaderElection } from "@effect-leader/core"
+import { LeaderHealth, LeaderMetrics, LeaderStatus } from "@effect-leader/http"
+import { Identity, KubernetesClient, KubernetesLock } from "@effect-leader/kubernetes"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { createServer } from "node:http"
+import { jobs } from "./jobs.ts"
+import * as KubernetesJobLog from "./KubernetesJobLog.ts"
+import { name } from "./manifests.ts"
+import * as Scheduler from "./Scheduler.ts"
+
+const Server = Layer.unwrap(
+  Effect.gen(function* () {
+    const host = yield* Config.String("HOST").pipe(Config.withDefault("0.0.0.0"))
+    const port = yield* Config.Port("PORT").pipe(Config.withDefault(8080))
+    return NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "2 seconds" })
+  })
+)
+
+const Pages = Layer.mergeAll(LeaderHealth.layer(), LeaderMetrics.layer(), LeaderStatus.layer())
+
+const Election = LeaderElection.layerConfig().pipe(
+  Layer.provide(KubernetesLock.layerLease({ name })),
+  Layer.provide(Identity.layerElectionConfig()),
+  Layer.provide(Identity.layer)
+)
+
+const Main = Layer.mergeAll(
+  Scheduler.layer(jobs).pipe(Layer.provide(KubernetesJobLog.layer({ name }))),
+  HttpRouter.serve(Pages, { disableLogger: true }).pipe(Layer.provide(Server))
+).pipe(Layer.provide(Election), Layer.provide(KubernetesClient.layer))
+
+Layer.launch(Main).pipe(
+  Effect.provide(Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : Logger.consoleJson])),
+  NodeRuntime.runMain
+)
