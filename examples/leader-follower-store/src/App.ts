@@ -1,0 +1,55 @@
+/**
+ * One pod: what it answers, and what it does when it starts or stops leading. The election, the store and the server are
+ * given to it, so that main.ts runs it on a cluster and the tests run several in one process.
+ */
+import { LeaderElection } from "@effect-leader/core"
+import { LeaderForwarding, LeaderHealth, LeaderMetrics, LeaderStatus } from "@effect-leader/http"
+import { NodeHttpClient } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerRequest } from "effect/http"
+import * as Callbacks from "./Callbacks.ts"
+import * as Fence from "./Fence.ts"
+import * as Input from "./Input.ts"
+import * as Keys from "./Keys.ts"
+import { refuse } from "./Refusal.ts"
+import { oneOf } from "./Setting.ts"
+
+/** What a follower does with a write. */
+const FollowerWrites = Layer.unwrap(
+  Effect.gen(function* () {
+    return (yield* oneOf("FOLLOWER_WRITES", ["forward", "redirect"])) === "forward"
+      ? Layer.provide(LeaderForwarding.layer(), NodeHttpClient.layerUndici)
+      : LeaderForwarding.layerRedirect()
+  })
+)
+
+const Admission = HttpRouter.middleware(
+  (handled) =>
+    Effect.matchEffect(Input.admit, {
+      onFailure: refuse,
+      onSuccess: (request) => Effect.provideService(handled, HttpServerRequest.HttpServerRequest, request)
+    }),
+  { global: true }
+)
+
+const Routes = Layer.mergeAll(
+  Admission,
+  Keys.reads,
+  Layer.provide(Keys.writes, FollowerWrites),
+  LeaderStatus.layer(),
+  LeaderHealth.layer(),
+  LeaderMetrics.layer()
+)
+
+// A key of 256 characters is up to 3 kB of percent signs.
+const Server = HttpRouter.serve(Routes, { routerConfig: { maxParamLength: 16_384 }, disableLogger: true })
+
+/**
+ * Gives the lease back as the first thing of an orderly end, while this pod still answers: what reaches it from now on
+ * goes to the next leader.
+ */
+const Handover = Layer.effectDiscard(
+  Effect.flatMap(LeaderElection.LeaderElection, (election) => Effect.addFinalizer(() => election.resign))
+)
+
+export const layer = Layer.mergeAll(Fence.layer, Callbacks.layer, Handover).pipe(Layer.provideMerge(Server))
