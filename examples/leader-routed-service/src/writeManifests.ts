@@ -1,0 +1,5 @@
+/** Writes manifests/rbac.yaml. */
+import { writeFileSync } from "node:fs"
+import { rbac } from "./manifests.ts"
+
+writeFileSync(new URL("../manifests/rbac.yaml", import.meta.url), rbac)
