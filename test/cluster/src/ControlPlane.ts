@@ -207,7 +207,8 @@ const apiServerArgs = (folder: string, port: number, etcdUrl: string) => [
 ]
 
 const makeClient = Effect.fnUntraced(function* (connect: { readonly ca?: string }) {
-  const dispatcher = yield* NodeHttpClient.makeDispatcherOptions({ connect })
+  // Over HTTP/2 a request that is interrupted can keep undici 8.12 busy for ever.
+  const dispatcher = yield* NodeHttpClient.makeDispatcherOptions({ connect, allowH2: false })
   return yield* Effect.provideService(NodeHttpClient.makeUndici, NodeHttpClient.Dispatcher, dispatcher)
 })
 

@@ -1,0 +1,387 @@
+/**
+ * A kubelet in small: it is the one node of the cluster, and runs the containers of the Pods that are bound to it as local
+ * processes, with their environment, their service account and their probes, and reports what became of them.
+ *
+ * What a kubelet does and this does not: init and ephemeral containers, lifecycle hooks, other probes than httpGet, resource
+ * limits, security contexts, other volumes than emptyDir and hostPath (both are folders of the cluster's own), logs and
+ * exec through the API.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { mkdirSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import * as Address from "./node/Address.ts"
+import * as Api from "./node/Api.ts"
+import * as Container from "./node/Container.ts"
+import * as Images from "./node/Images.ts"
+import { environmentOf, expand, mounted, Pod, Unfit, type ContainerSpec } from "./node/Pod.ts"
+import type { ProcessGuard } from "./ProcessGuard.ts"
+
+export interface Options {
+  readonly name: string
+  /** As the administrator; URLs are paths. */
+  readonly http: HttpClient.HttpClient
+  readonly server: string
+  readonly ca: string
+  readonly images: Images.Images
+  readonly guard: ProcessGuard
+}
+
+/** A Pod that runs here. */
+export interface Running {
+  readonly pod: Pod
+  readonly podIP: string
+  readonly containers: ReadonlyArray<Container.Container>
+  /** The log file of its first container, over all restarts. */
+  readonly log: string
+}
+
+export interface NodeAgent {
+  readonly running: (name: string, namespace?: string) => Option.Option<Running>
+}
+
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const api = Api.make(options.http)
+  yield* register(api, options.name)
+  const addresses = Address.make()
+  const known = new Map<string, { readonly running: Running; readonly changed: (pod: Pod) => void }>()
+  const scope = yield* Effect.scope
+
+  const begin = (pod: Pod): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const podIP = addresses.take()
+      const doomed = Latch.makeUnsafe(pod.isDeleted)
+      let current = pod
+      const running = newRunning(options, api, pod, podIP)
+      known.set(pod.metadata.uid, {
+        running: running.running,
+        changed: (next) => {
+          current = next
+          if (next.isDeleted) doomed.openUnsafe()
+        }
+      })
+      return live(api, running, doomed, () => current).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            known.delete(pod.metadata.uid)
+            addresses.release(podIP)
+          })
+        ),
+        Effect.forkIn(scope),
+        Effect.asVoid
+      )
+    })
+
+  const seen = (pod: Pod): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const there = known.get(pod.metadata.uid)
+      if (there === undefined) return begin(pod)
+      there.changed(pod)
+      return Effect.void
+    })
+  /** Deleted by force: nobody waits for a confirmation. */
+  const vanished = (uid: string) =>
+    Effect.sync(() => {
+      for (const container of known.get(uid)?.running.containers ?? []) container.signal("SIGKILL")
+      const there = known.get(uid)
+      if (there !== undefined) there.changed(deletedNow(there.running.pod))
+    })
+
+  const path = `/api/v1/pods?fieldSelector=${encodeURIComponent(`spec.nodeName=${options.name}`)}`
+  const follow = Effect.gen(function* () {
+    const { items, metadata } = yield* Effect.flatMap(api.get(path), decodeList)
+    const pods = yield* Effect.forEach(items, (item) => Pod.decode(item))
+    yield* Effect.forEach(pods, seen, { discard: true })
+    const there = new Set(pods.map((pod) => pod.metadata.uid))
+    yield* Effect.forEach(
+      [...known.keys()].filter((uid) => !there.has(uid)),
+      vanished,
+      { discard: true }
+    )
+    yield* api.watch(`${path}&watch=true&resourceVersion=${metadata.resourceVersion}`).pipe(
+      Stream.runForEach(
+        Effect.fnUntraced(function* ({ object, type }) {
+          if (type === "ERROR") {
+            return yield* new Api.ApiError({ request: "watch", status: 410, detail: JSON.stringify(object) })
+          }
+          const pod = yield* Pod.decode(object)
+          yield* type === "DELETED" ? vanished(pod.metadata.uid) : seen(pod)
+        })
+      )
+    )
+  })
+  // The API server may be gone for a while: the Pods run on.
+  yield* follow.pipe(
+    Effect.catchCause((cause) => Effect.logDebug("the node agent lists its Pods again", cause)),
+    Effect.andThen(Effect.sleep("100 millis")),
+    Effect.forever,
+    Effect.forkIn(scope)
+  )
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const { running } of known.values()) for (const container of running.containers) container.signal("SIGKILL")
+    })
+  )
+
+  const agent: NodeAgent = {
+    running: (name, namespace = "default") =>
+      Option.fromUndefinedOr(
+        [...known.values()].find(
+          ({ running: { pod } }) => pod.metadata.name === name && pod.metadata.namespace === namespace
+        )?.running
+      )
+  }
+  return agent
+})
+
+const decodeList = Schema.decodeUnknownEffect(
+  Schema.Struct({
+    metadata: Schema.Struct({ resourceVersion: Schema.String }),
+    items: Schema.Array(Schema.Unknown)
+  })
+)
+
+const deletedNow = (pod: Pod): Pod =>
+  new Pod({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: "now", deletionGracePeriodSeconds: 0 } })
+
+/** Makes the Node, with room for what tests run, and says that it is ready. */
+const register = Effect.fnUntraced(function* (api: Api.Api, name: string) {
+  yield* api.post("/api/v1/nodes", {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name, labels: { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" } }
+  })
+  const room = { cpu: "64", memory: "64Gi", pods: "250" }
+  yield* api.patch(`/api/v1/nodes/${name}/status`, {
+    status: {
+      capacity: room,
+      allocatable: room,
+      addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
+      conditions: [{ type: "Ready", status: "True", reason: "AgentReady", message: "runs Pods as processes" }]
+    }
+  })
+  yield* api.patch(`/api/v1/nodes/${name}`, { spec: { taints: null } })
+})
+
+interface Parts {
+  readonly running: Running
+  readonly dirty: Latch.Latch
+}
+
+const newRunning = (options: Options, api: Api.Api, pod: Pod, podIP: string): Parts => {
+  const folder = `${options.guard.folder}/pods/${pod.metadata.namespace}_${pod.metadata.name}_${pod.metadata.uid}`
+  mkdirSync(folder, { recursive: true })
+  const dirty = Latch.makeUnsafe(true)
+  const address = Address.local(podIP)
+  const containers = pod.spec.containers.map((spec) =>
+    Container.make({
+      spec,
+      command: commandOf(options, api, pod, spec, address, folder),
+      restartPolicy: pod.spec.restartPolicy ?? "Always",
+      address,
+      log: `${folder}/${spec.name}.log`,
+      guard: options.guard,
+      onChange: () => dirty.openUnsafe()
+    })
+  )
+  return { running: { pod, podIP, containers, log: `${folder}/${pod.spec.containers[0]?.name}.log` }, dirty }
+}
+
+/** From the first start to the confirmation that it is gone. */
+const live = Effect.fnUntraced(function* (
+  api: Api.Api,
+  { dirty, running }: Parts,
+  doomed: Latch.Latch,
+  current: () => Pod
+) {
+  const { containers, pod } = running
+  const { name, namespace, uid } = pod.metadata
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}`
+  const patiently = <A>(request: Effect.Effect<A, Api.Failure>) =>
+    request.pipe(
+      Effect.asVoid,
+      // Gone, or another Pod of the same name.
+      Effect.catchIf(
+        (error) => error._tag === "ApiError" && (error.status === 404 || error.status === 409),
+        () => Effect.void
+      ),
+      Effect.retry({ times: 600, schedule: Schedule.spaced("100 millis") }),
+      Effect.ignore
+    )
+  const report = Effect.suspend(() =>
+    patiently(api.patch(`${path}/status`, { metadata: { uid }, status: statusOf(running) }))
+  )
+  const reporting = yield* Effect.forkChild(
+    Effect.forever(
+      Effect.andThen(
+        dirty.await,
+        Effect.andThen(
+          Effect.sync(() => dirty.closeUnsafe()),
+          report
+        )
+      )
+    )
+  )
+  const lives = yield* Effect.forEach(containers, (container) => Effect.forkChild(container.run))
+  yield* doomed.await
+  const grace = Duration.seconds(current().metadata.deletionGracePeriodSeconds ?? 30)
+  yield* Effect.forEach(containers, (container) => container.stop(grace), { concurrency: "unbounded", discard: true })
+  yield* Effect.forEach(lives, (fiber) => Fiber.interrupt(fiber), { discard: true })
+  yield* Fiber.interrupt(reporting)
+  yield* report
+  yield* patiently(
+    api.remove(path, { apiVersion: "v1", kind: "DeleteOptions", gracePeriodSeconds: 0, preconditions: { uid } })
+  )
+})
+
+const statusOf = ({ containers, pod, podIP }: Running): object => {
+  const isReady = containers.every((container) => container.isReady())
+  const ends = containers.map((container) => container.hasEnded())
+  const policy = pod.spec.restartPolicy ?? "Always"
+  const isOver =
+    policy !== "Always" && ends.every((end) => end !== undefined && (policy === "Never" || end.exitCode === 0))
+  const phase = isOver ? (ends.every((end) => end?.exitCode === 0) ? "Succeeded" : "Failed") : "Running"
+  const condition = (type: string, isSo: boolean) => ({ type, status: isSo ? "True" : "False" })
+  return {
+    phase,
+    hostIP: "127.0.0.1",
+    podIP,
+    podIPs: [{ ip: podIP }],
+    conditions: [
+      condition("PodScheduled", true),
+      condition("Initialized", true),
+      condition("ContainersReady", isReady),
+      condition("Ready", isReady)
+    ],
+    containerStatuses: containers.map((container) => container.status())
+  }
+}
+
+const commandOf = (
+  options: Options,
+  api: Api.Api,
+  pod: Pod,
+  spec: ContainerSpec,
+  address: string,
+  folder: string
+): Effect.Effect<Container.Command, { readonly reason: string; readonly message: string }> =>
+  Effect.gen(function* () {
+    const image = Images.find(options.images, spec.image)
+    if (image === undefined) {
+      return yield* new Unfit({ reason: "ErrImagePull", detail: `there is no image ${spec.image} in this cluster` })
+    }
+    const { namespace, uid } = pod.metadata
+    const folders = new Map(
+      (pod.spec.volumes ?? []).map(({ hostPath, name }) => {
+        const real =
+          hostPath === undefined ? `${folder}/volumes/${name}` : `${options.guard.folder}/host${hostPath.path}`
+        mkdirSync(real, { recursive: true })
+        return [name, real] as const
+      })
+    )
+    const objects = yield* Effect.forEach(namesOf(spec), ([kind, name]) =>
+      api.get(`/api/v1/namespaces/${namespace}/${kind}/${name}`).pipe(
+        Effect.flatMap(decodeData),
+        Effect.map((object) => [`${kind}/${name}`, dataOf(kind, object)] as const),
+        Effect.catchIf(
+          (error) => error._tag === "ApiError" && error.status === 404,
+          () => Effect.succeed([`${kind}/${name}`, undefined] as const)
+        )
+      )
+    )
+    const data = new Map(objects)
+    const env = yield* Effect.try({
+      try: () => environmentOf(pod, spec, { address, folders, data: (kind, name) => data.get(`${kind}/${name}`) }),
+      catch: (error) =>
+        error instanceof Unfit ? error : new Unfit({ reason: "CreateContainerConfigError", detail: String(error) })
+    })
+    const kubeconfig = `${folder}/kubeconfig`
+    yield* writeKubeconfig(options, api, pod, kubeconfig)
+    const [program = "", ...args] = [...(spec.command ?? image.entrypoint), ...(spec.args ?? [])].map((word) =>
+      mounted(spec, folders, expand(word, env))
+    )
+    return {
+      // The Node that runs this is the one that the image would hold.
+      program: program === "node" ? process.execPath : program,
+      args,
+      cwd: image.folder,
+      env: {
+        PATH: `${dirname(process.execPath)}:/usr/local/bin:/usr/bin:/bin`,
+        HOME: folder,
+        HOSTNAME: pod.metadata.name,
+        TMPDIR: folder,
+        KUBECONFIG: kubeconfig,
+        EFFECT_LEADER_POD_UID: uid,
+        ...env
+      }
+    }
+  }).pipe(
+    Effect.mapError((error) => ({
+      reason: error._tag === "Unfit" ? error.reason : "CreateContainerError",
+      message: error.message
+    }))
+  )
+
+const namesOf = ({ env, envFrom }: ContainerSpec): ReadonlyArray<readonly ["configmaps" | "secrets", string]> => {
+  const found = [
+    ...(envFrom ?? []).flatMap(({ configMapRef, secretRef }) => [
+      ["configmaps", configMapRef?.name] as const,
+      ["secrets", secretRef?.name] as const
+    ]),
+    ...(env ?? []).flatMap(({ valueFrom }) => [
+      ["configmaps", valueFrom?.configMapKeyRef?.name] as const,
+      ["secrets", valueFrom?.secretKeyRef?.name] as const
+    ])
+  ]
+  return found.flatMap(([kind, name]) => (name === undefined ? [] : [[kind, name] as const]))
+}
+
+const decodeData = Schema.decodeUnknownEffect(
+  Schema.Struct({ data: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)) })
+)
+
+const dataOf = (
+  kind: "configmaps" | "secrets",
+  { data = {} }: { readonly data?: { readonly [key: string]: string } }
+): { readonly [key: string]: string } =>
+  kind === "configmaps"
+    ? data
+    : Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString()]))
+
+const decodeToken = Schema.decodeUnknownEffect(Schema.Struct({ status: Schema.Struct({ token: Schema.String }) }))
+
+/** With a token of the Pod's service account, bound to the Pod, as a kubelet mounts one. */
+const writeKubeconfig = Effect.fnUntraced(function* (options: Options, api: Api.Api, pod: Pod, path: string) {
+  const { name, namespace, uid } = pod.metadata
+  const account = pod.spec.serviceAccountName ?? "default"
+  // The API server binds no token to a Pod that names no account: its admission, which would name one, is off.
+  const bound =
+    pod.spec.serviceAccountName === undefined ? {} : { boundObjectRef: { apiVersion: "v1", kind: "Pod", name, uid } }
+  const { status } = yield* api
+    .post(`/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`, {
+      apiVersion: "authentication.k8s.io/v1",
+      kind: "TokenRequest",
+      spec: { expirationSeconds: 86_400, ...bound }
+    })
+    .pipe(Effect.flatMap(decodeToken))
+  const cluster = { server: options.server, "certificate-authority-data": Buffer.from(options.ca).toString("base64") }
+  writeFileSync(
+    path,
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "pod",
+      clusters: [{ name: "cluster", cluster }],
+      users: [{ name: account, user: { token: status.token } }],
+      contexts: [{ name: "pod", context: { cluster: "cluster", user: account, namespace } }]
+    }),
+    { mode: 0o600 }
+  )
+})
