@@ -133,7 +133,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   const agent: NodeAgent = {
     running: (name, namespace = "default") =>
       Option.fromUndefinedOr(
-        [...known.values()].find(
+        // The latest: one that is going may have the same name.
+        [...known.values()].findLast(
           ({ running: { pod } }) => pod.metadata.name === name && pod.metadata.namespace === namespace
         )?.running
       )
@@ -209,7 +210,7 @@ const live = Effect.fnUntraced(function* (
       Effect.asVoid,
       // Gone, or another Pod of the same name.
       Effect.catchIf(
-        (error) => error._tag === "ApiError" && (error.status === 404 || error.status === 409),
+        (error) => error._tag === "ApiError" && [404, 409, 422].includes(error.status),
         () => Effect.void
       ),
       Effect.retry({ times: 600, schedule: Schedule.spaced("100 millis") }),

@@ -7,20 +7,22 @@
 /** Where the process of the Pod with this status listens: 10.244.x.y is 127.244.x.y; any other address is itself. */
 export const local = (podIP: string): string => podIP.replace(/^10\.244\./, "127.244.")
 
+/** For up to 254 Pods at a time. x is of this process, so that clusters of two test files do not meet. */
 export const make = () => {
-  const taken = new Set<number>()
+  const network = `10.244.${process.pid % 256}`
+  const taken = new Set<string>()
   let last = 0
   return {
     /** One that no live Pod has, and as long as possible after the last one that had it. */
     take: (): string => {
-      do last = (last % 65_000) + 1
-      while (taken.has(last))
-      taken.add(last)
-      return `10.244.${last >> 8}.${last & 255}`
+      const next = () => `${network}.${(last = (last % 254) + 1)}`
+      let address = next()
+      while (taken.has(address)) address = next()
+      taken.add(address)
+      return address
     },
     release: (podIP: string): void => {
-      const [, , high, low] = podIP.split(".").map(Number)
-      taken.delete(((high ?? 0) << 8) + (low ?? 0))
+      taken.delete(podIP)
     }
   }
 }
