@@ -3,9 +3,10 @@
  * processes, with their environment, their service account and their probes, and reports what became of them.
  *
  * What a kubelet does and this does not: init and ephemeral containers, lifecycle hooks, other probes than httpGet, resource
- * limits, security contexts, other volumes than emptyDir and hostPath (both are folders of the cluster's own), logs and
- * exec through the API.
+ * limits, security contexts, other volumes than emptyDir, hostPath and configMap (all are folders of the cluster's own, and a
+ * configMap stays as it was when the container started), logs and exec through the API.
  */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -21,7 +22,7 @@ import * as Address from "./node/Address.ts"
 import * as Api from "./node/Api.ts"
 import * as Container from "./node/Container.ts"
 import * as Images from "./node/Images.ts"
-import { environmentOf, expand, mounted, Pod, Unfit, type ContainerSpec } from "./node/Pod.ts"
+import { environmentOf, expand, mounted, Pod, Unfit, type ContainerSpec, type Volume } from "./node/Pod.ts"
 import type { ProcessGuard } from "./ProcessGuard.ts"
 
 export interface Options {
@@ -216,9 +217,13 @@ const live = Effect.fnUntraced(function* (
       Effect.retry({ times: 600, schedule: Schedule.spaced("100 millis") }),
       Effect.ignore
     )
-  const report = Effect.suspend(() =>
-    patiently(api.patch(`${path}/status`, { metadata: { uid }, status: statusOf(running) }))
-  )
+  const startTime = DateTime.formatIso(yield* DateTime.now)
+  let ready = { is: false, since: startTime }
+  const report = Effect.gen(function* () {
+    const is = containers.every((container) => container.isReady())
+    if (is !== ready.is) ready = { is, since: DateTime.formatIso(yield* DateTime.now) }
+    yield* patiently(api.patch(`${path}/status`, { metadata: { uid }, status: statusOf(running, startTime, ready) }))
+  })
   const reporting = yield* Effect.forkChild(
     Effect.forever(
       Effect.andThen(
@@ -242,24 +247,41 @@ const live = Effect.fnUntraced(function* (
   )
 })
 
-const statusOf = ({ containers, pod, podIP }: Running): object => {
-  const isReady = containers.every((container) => container.isReady())
+interface Readiness {
+  readonly is: boolean
+  readonly since: string
+}
+
+const statusOf = ({ containers, pod, podIP }: Running, startTime: string, ready: Readiness): object => {
   const ends = containers.map((container) => container.hasEnded())
   const policy = pod.spec.restartPolicy ?? "Always"
   const isOver =
     policy !== "Always" && ends.every((end) => end !== undefined && (policy === "Never" || end.exitCode === 0))
-  const phase = isOver ? (ends.every((end) => end?.exitCode === 0) ? "Succeeded" : "Failed") : "Running"
-  const condition = (type: string, isSo: boolean) => ({ type, status: isSo ? "True" : "False" })
+  const isUp = containers.every((container) => container.hasStarted())
+  const phase = isOver
+    ? ends.every((end) => end?.exitCode === 0)
+      ? "Succeeded"
+      : "Failed"
+    : isUp
+      ? "Running"
+      : "Pending"
+  // `minReadySeconds` counts from the transition.
+  const condition = (type: string, isSo: boolean, lastTransitionTime = startTime) => ({
+    type,
+    status: isSo ? "True" : "False",
+    lastTransitionTime
+  })
   return {
     phase,
+    startTime,
     hostIP: "127.0.0.1",
     podIP,
     podIPs: [{ ip: podIP }],
     conditions: [
       condition("PodScheduled", true),
       condition("Initialized", true),
-      condition("ContainersReady", isReady),
-      condition("Ready", isReady)
+      condition("ContainersReady", ready.is, ready.since),
+      condition("Ready", ready.is, ready.since)
     ],
     containerStatuses: containers.map((container) => container.status())
   }
@@ -279,15 +301,7 @@ const commandOf = (
       return yield* new Unfit({ reason: "ErrImagePull", detail: `there is no image ${spec.image} in this cluster` })
     }
     const { namespace, uid } = pod.metadata
-    const folders = new Map(
-      (pod.spec.volumes ?? []).map(({ hostPath, name }) => {
-        const real =
-          hostPath === undefined ? `${folder}/volumes/${name}` : `${options.guard.folder}/host${hostPath.path}`
-        mkdirSync(real, { recursive: true })
-        return [name, real] as const
-      })
-    )
-    const objects = yield* Effect.forEach(namesOf(spec), ([kind, name]) =>
+    const objects = yield* Effect.forEach(namesOf(pod, spec), ([kind, name]) =>
       api.get(`/api/v1/namespaces/${namespace}/${kind}/${name}`).pipe(
         Effect.flatMap(decodeData),
         Effect.map((object) => [`${kind}/${name}`, dataOf(kind, object)] as const),
@@ -298,6 +312,11 @@ const commandOf = (
       )
     )
     const data = new Map(objects)
+    const folders = new Map<string, string>()
+    for (const volume of pod.spec.volumes ?? []) {
+      const real = yield* folderOf(volume, folder, options.guard.folder, (name) => data.get(`configmaps/${name}`))
+      folders.set(volume.name, real)
+    }
     const env = yield* Effect.try({
       try: () => environmentOf(pod, spec, { address, folders, data: (kind, name) => data.get(`${kind}/${name}`) }),
       catch: (error) =>
@@ -330,8 +349,34 @@ const commandOf = (
     }))
   )
 
-const namesOf = ({ env, envFrom }: ContainerSpec): ReadonlyArray<readonly ["configmaps" | "secrets", string]> => {
+/** A volume as a folder, which is made if it is not there. */
+const folderOf = Effect.fnUntraced(function* (
+  { configMap, emptyDir, hostPath, name }: Volume,
+  podFolder: string,
+  nodeFolder: string,
+  configMaps: (name: string) => { readonly [key: string]: string } | undefined
+) {
+  const reason = "CreateContainerConfigError"
+  const real = hostPath === undefined ? `${podFolder}/volumes/${name}` : `${nodeFolder}/host${hostPath.path}`
+  mkdirSync(real, { recursive: true })
+  if (configMap !== undefined) {
+    const files = configMaps(configMap.name)
+    if (files === undefined && configMap.optional !== true) {
+      return yield* new Unfit({ reason, detail: `configmap ${JSON.stringify(configMap.name)} not found` })
+    }
+    for (const [file, text] of Object.entries(files ?? {})) writeFileSync(`${real}/${file}`, text)
+  } else if (emptyDir === undefined && hostPath === undefined) {
+    return yield* new Unfit({ reason, detail: `volume ${name} is no emptyDir, hostPath or configMap: not supported` })
+  }
+  return real
+})
+
+const namesOf = (
+  pod: Pod,
+  { env, envFrom }: ContainerSpec
+): ReadonlyArray<readonly ["configmaps" | "secrets", string]> => {
   const found = [
+    ...(pod.spec.volumes ?? []).map(({ configMap }) => ["configmaps", configMap?.name] as const),
     ...(envFrom ?? []).flatMap(({ configMapRef, secretRef }) => [
       ["configmaps", configMapRef?.name] as const,
       ["secrets", secretRef?.name] as const

@@ -188,10 +188,10 @@ it.layer(both, { excludeTestServices: true, timeout: "15 minutes" })("the leader
       Effect.gen(function* () {
         const { kubectl } = yield* Cluster
         const { database } = yield* PostgresServer.PostgresServer
-        yield* kubectl(["delete", "secret", "leader-follower-store-database"])
+        yield* kubectl(["delete", "secret", "leader-follower-store-database", "--ignore-not-found"])
         const url = Redacted.value(yield* database)
         yield* kubectl(["create", "secret", "generic", "leader-follower-store-database", `--from-literal=url=${url}`])
-        yield* kubectl(["delete", "lease", name])
+        yield* kubectl(["delete", "lease", name, "--ignore-not-found"])
         yield* kubectl(["apply", "-k", `${example(name)}/postgres`])
         const elects = Effect.fnUntraced(function* (kind: string) {
           yield* kubectl(["set", "env", `statefulset/${name}`, `LOCK_KIND=${kind}`])

@@ -58,6 +58,8 @@ export interface Container {
   readonly signal: (signal: NodeJS.Signals) => void
   readonly pid: () => number | undefined
   readonly isReady: () => boolean
+  /** At least once. */
+  readonly hasStarted: () => boolean
   readonly hasEnded: () => Ended | undefined
   /** For the Pod's status. */
   readonly status: () => object
@@ -133,7 +135,7 @@ export const make = (options: Options): Container => {
     })
   })
 
-  const probe = (of: ProbeSpec, tell: (isGood: boolean) => void) =>
+  const probe = (of: ProbeSpec, isEager: boolean, tell: (isGood: boolean) => void) =>
     Effect.gen(function* () {
       const target = of.httpGet
       if (target === undefined) return
@@ -153,8 +155,7 @@ export const make = (options: Options): Container => {
         failures = isGood ? 0 : failures + 1
         hasPassed ||= isGood
         if (isGood || failures >= (of.failureThreshold ?? 3)) tell(isGood)
-        // As a kubelet does not wait for its period either while a container has yet to become ready.
-        yield* Effect.sleep(hasPassed ? Duration.seconds(of.periodSeconds ?? 10) : Duration.millis(100))
+        yield* Effect.sleep(hasPassed || !isEager ? Duration.seconds(of.periodSeconds ?? 10) : Duration.millis(100))
       }
     })
 
@@ -163,10 +164,11 @@ export const make = (options: Options): Container => {
     if (readinessProbe === undefined) setReady(true)
     return Effect.all(
       [
-        readinessProbe === undefined ? Effect.void : probe(readinessProbe, setReady),
+        // As a kubelet does not wait for its period either while a container has yet to become ready.
+        readinessProbe === undefined ? Effect.void : probe(readinessProbe, true, setReady),
         livenessProbe === undefined
           ? Effect.void
-          : probe({ initialDelaySeconds: 5, ...livenessProbe }, (isGood) => {
+          : probe({ initialDelaySeconds: 5, ...livenessProbe }, false, (isGood) => {
               if (!isGood) kill("SIGKILL")
             })
       ],
@@ -229,6 +231,7 @@ export const make = (options: Options): Container => {
     signal: kill,
     pid: () => (state._tag === "Running" ? state.pid : undefined),
     isReady: () => ready,
+    hasStarted: () => starts > 0,
     hasEnded: () => (state._tag === "Terminated" ? state.ended : undefined),
     status: () => ({
       name: spec.name,

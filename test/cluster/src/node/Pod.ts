@@ -72,6 +72,9 @@ export class Pod extends Schema.Class<Pod>("Pod")({
         Schema.Struct({
           name: Schema.String,
           hostPath: Schema.optionalKey(Schema.Struct({ path: Schema.String })),
+          configMap: Schema.optionalKey(
+            Schema.Struct({ name: Schema.String, optional: Schema.optionalKey(Schema.Boolean) })
+          ),
           emptyDir: Schema.optionalKey(Schema.Unknown)
         })
       )
@@ -87,6 +90,7 @@ export class Pod extends Schema.Class<Pod>("Pod")({
 
 export type ContainerSpec = typeof ContainerSpec.Type
 export type ProbeSpec = typeof ProbeSpec.Type
+export type Volume = NonNullable<Pod["spec"]["volumes"]>[number]
 
 /** Something that the spec asks for is not there, or is more than this small agent can do. */
 export class Unfit extends Schema.TaggedError<Unfit>()("Unfit", { reason: Schema.String, detail: Schema.String }) {
