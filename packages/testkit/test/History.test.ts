@@ -74,6 +74,23 @@ describe("a history", () => {
     )
   })
 
+  it("in which work runs on long after its process went on: it could not be interrupted", () => {
+    assert.deepStrictEqual(
+      told(
+        [0, "a", started],
+        [0, "a", begins(1n)],
+        [1000, "a", { _tag: "Frozen" }],
+        [15_000, "b", begins(3n)],
+        [20_000, "a", { _tag: "Thawed" }],
+        [60_000, "a", ends(1n)],
+        [70_000, "b", ends(3n)]
+      ),
+      [
+        "I1 at 24700: the work of b (token 3), begun at 15.000 s, ran while that of a (token 1) ran, which ended 35300 ms later"
+      ]
+    )
+  })
+
   it("in which one crashes works until then", () => {
     assert.deepStrictEqual(told([2, "a", begins(1n)], [8, "a", { _tag: "Crashed" }], [9, "b", begins(3n)]), [])
   })

@@ -21,10 +21,10 @@ export interface ProcessGuard {
   readonly drop: (pid: number) => void
 }
 
-// Each line replaces the whole list. A dying process may still be writing, which makes `rm` fail: hence the repetition.
+// Each line replaces the whole list. A process that leads a group takes its children with it. A dying process may still be writing, which makes `rm` fail: hence the repetition.
 const script = `
 while read -r line; do pids=$line; done
-for pid in $pids; do kill -KILL "$pid"; done
+for pid in $pids; do kill -KILL "-$pid" || kill -KILL "$pid"; done
 attempts=0
 until rm -rf "$1" || [ "$attempts" -ge 100 ]; do attempts=$((attempts + 1)); sleep 0.1; done
 `

@@ -63,3 +63,23 @@ it.live("an orderly end removes the folder and spares the processes that were gi
     process.kill(pid, "SIGKILL")
   }).pipe(Effect.provide(NodeServices.layer))
 )
+
+it.live("the children of a process that leads a group go with it", () =>
+  Effect.gen(function* () {
+    const child = yield* Effect.scoped(
+      Effect.gen(function* () {
+        const guard = yield* ProcessGuard.make("effect-leader-guarded-")
+        const leader = spawn("/bin/sh", ["-c", "sleep 600 & echo $!; wait"], {
+          stdio: ["ignore", "pipe", "ignore"],
+          detached: true
+        })
+        if (leader.pid === undefined) return yield* Effect.die("the shell cannot be started")
+        guard.take(leader.pid)
+        const [line] = yield* Effect.promise(() => once(leader.stdout, "data"))
+        assert.isTrue(isAlive(Number(line)))
+        return Number(line)
+      })
+    )
+    yield* eventually(Effect.sync(() => !isAlive(child)))
+  }).pipe(Effect.provide(NodeServices.layer))
+)

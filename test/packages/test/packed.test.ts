@@ -171,7 +171,9 @@ layer(release, { excludeTestServices: true, timeout: "2 minutes" })("a packed pa
         const imported = new Set<string>()
         for (const file of files.filter((file) => /^dist\/.*(\.js|\.d\.ts)$/.test(file))) {
           const code = read(file).replaceAll(/\/\*[\s\S]*?\*\//g, "")
-          for (const [, name = ""] of code.matchAll(/(?:\bfrom |\bimport\(|^import )"((?:@[^/"]+\/)?[^./"][^/"]*)/gm)) {
+          for (const [, name = ""] of code.matchAll(
+            /(?:\bfrom |\bimport\(|^import |createRequire\(import\.meta\.url\)\()"((?:@[^/"]+\/)?[^./"][^/"]*)/gm
+          )) {
             if (!name.startsWith("node:")) imported.add(name)
           }
         }

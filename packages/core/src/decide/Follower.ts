@@ -152,8 +152,11 @@ const writeSucceeded = (
   now: Moment
 ): Step => {
   // It may have been deleted, or deleted and made again, before the answer came.
-  const known = state.seen?.observation
-  const isStillOurs = known !== undefined && standing(settings, known) === "Own" && known.uid === observation.uid
+  const isStillOurs =
+    state.seen !== undefined &&
+    standing(settings, state.seen.observation) === "Own" &&
+    state.seen.observation.uid === observation.uid &&
+    state.seen.heldUntil <= now.monotonic
   if (request === undefined || !isStillOurs || elapsed(request.sentAt, now) >= settings.renewDeadline) {
     return act(settings, state, replan(settings, state, recovered(role, "Write"), now), now)
   }
@@ -235,7 +238,7 @@ const freeFrom = (settings: Settings, seen: Seen, unanswered: number): bigint =>
   switch (standing(settings, seen.observation)) {
     case "Own":
       // Who is heard by the server and does not hear it would renew for ever what it cannot use: the others go first.
-      return unanswered < 2 ? seen.observedAt : seen.observedAt + settings.leaseDuration + restAfterResign(settings)
+      return unanswered < 2 ? seen.heldUntil : seen.heldUntil + settings.leaseDuration + restAfterResign(settings)
     case "Namesake":
       return settings.reclaimOwn ? seen.observedAt : seen.heldUntil
     case "Free":

@@ -55,9 +55,18 @@ export const observe = (settings: Settings, seen: Seen | undefined, observation:
       return { observation, observedAt, heldUntil: now.monotonic + restOfDeleted(settings, seen) }
     case "Free":
       return { observation, observedAt, heldUntil: now.monotonic + restOfEmptied(settings, seen, observation) }
-    case "Own":
-      return { observation, observedAt, heldUntil: now.monotonic }
+    case "Own": {
+      const rest = ownedFrom(settings, seen, observation, now)
+      return { observation, observedAt, heldUntil: max(now.monotonic, rest) }
+    }
   }
+}
+
+/** A write against absence compares with no version: it may arrive after a lock that others held was deleted. */
+const ownedFrom = (settings: Settings, seen: Seen | undefined, { uid }: Observation, now: Moment): bigint => {
+  if (seen === undefined || seen.observation.uid === uid) return now.monotonic
+  const former = standing(settings, seen.observation)
+  return former === "Absent" || former === "Own" ? seen.heldUntil : now.monotonic + restOfDeleted(settings, seen)
 }
 
 /**
@@ -79,7 +88,7 @@ const restOfDeleted = (settings: Settings, seen: Seen | undefined): bigint => {
 const restOfEmptied = (settings: Settings, seen: Seen | undefined, { record }: Observation): bigint => {
   if (!Option.exists(record, (it) => it.incarnation !== undefined)) return 0n
   const former = Option.match(seen?.observation.record ?? Option.none(), { onNone: () => 0n, onSome: leaseNanos })
-  return max(former, settings.leaseDuration)
+  return max(former, Option.match(record, { onNone: () => 0n, onSome: leaseNanos }), settings.leaseDuration)
 }
 
 /** What a holder knows that learns of it while its lease is valid: nobody else can have had the lock. */

@@ -62,10 +62,15 @@ export const thaw = (decide: Decide, world: World, index: number): Outcome => {
 /** Any version at all: what a takeover without compare-and-set would write against. */
 export const anyVersion = "*"
 
+// A write against absence names no version, as a PUT that creates: it may come after another life of the lock.
+const isExpected = (expected: Observation, register: Observation): boolean =>
+  expected.version === anyVersion ||
+  (Option.isNone(expected.record) ? Option.isNone(register.record) : expected.version === register.version)
+
 export const serve = (world: World, position: number): Outcome => {
   const { from, incarnation, request } = messageAt(world, position)
   if (request.kind === "Read") return answered(world, position, Result.succeed(world.register))
-  if (request.expected.version !== world.register.version && request.expected.version !== anyVersion) {
+  if (!isExpected(request.expected, world.register)) {
     return answered(world, position, Result.fail(new LockError({ lock: "model", reason: new Conflict() })))
   }
   const writer = nodeAt(world, from)

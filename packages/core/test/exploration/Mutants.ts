@@ -382,6 +382,33 @@ export const mutants: ReadonlyArray<Mutant> = [
     breaks: "I1"
   },
   {
+    rule: "follower 3",
+    without: "a first write that lands after a deletion is led under at once",
+    decide: after(({ now, settings, step }) => {
+      const [state] = step
+      const isOwn = state.seen !== undefined && standing(settings, state.seen.observation) === "Own"
+      if (state.role._tag !== "Following" || !isOwn) return step
+      const [, actions] = step
+      const role = { ...state.role, contestAt: state.role.contestAt === undefined ? undefined : now.monotonic }
+      return withSeen([{ ...state, role }, actions], () => ({ heldUntil: now.monotonic }))
+    }),
+    faults: ["Delete"],
+    budget: 1,
+    breaks: "I1"
+  },
+  {
+    rule: "follower 3",
+    without: "a holder whose lease has run out takes a deleted lock anew at once",
+    decide: after(({ before, now, settings, step }) =>
+      isHolder(before.role) && step[0].seen !== undefined && standing(settings, step[0].seen.observation) === "Absent"
+        ? withSeen(step, () => ({ heldUntil: now.monotonic }))
+        : step
+    ),
+    faults: ["Freeze", "Delete"],
+    budget: 2,
+    breaks: "I1"
+  },
+  {
     rule: "follower 4",
     without: "no polls while the watch is down",
     decide: after(({ event, step }) => {

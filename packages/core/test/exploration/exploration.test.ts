@@ -88,7 +88,7 @@ describe("every reachable world keeps the invariants", () => {
     assert.isTrue(explored.isComplete)
   })
 
-  it("two candidates, any two faults at any two instants", { timeout: 3_600_000 }, () => {
+  it("two candidates, any two faults: the first worlds, and with EXPLORE=deep all", { timeout: 3_600_000 }, () => {
     const explored = explore(product, { horizon: 48n * second, faults: everyFault }, initial([a, b], 2), {
       limit: isDeep ? 8_000_000 : 60_000,
       always: leadsSoon(product, bound, 100)
@@ -97,7 +97,7 @@ describe("every reachable world keeps the invariants", () => {
     holds(explored)
   })
 
-  it("three candidates, any one fault at any instant", { timeout: 3_600_000 }, () => {
+  it("three candidates, any one fault: the first worlds, and with EXPLORE=deep all", { timeout: 3_600_000 }, () => {
     const explored = explore(product, { horizon: 48n * second, faults: everyFault }, initial([a, b, c], 1), {
       limit: isDeep ? 8_000_000 : 60_000,
       always: leadsSoon(product, bound, 100)
@@ -114,7 +114,10 @@ describe("every reachable world keeps the invariants", () => {
       ["Resign", "Delay"],
       ["Shutdown", "Delete"],
       ["Suspend", "Cut"],
-      ["Crash", "Restart"]
+      ["Crash", "Restart"],
+      ["Delay", "Delete"],
+      ["Recreate", "Delete"],
+      ["Freeze", "Delete"]
     ] as const) {
       const explored = explore(product, { horizon: 48n * second, faults }, initial([a, b], 2), {
         limit: isDeep ? 8_000_000 : 25_000,

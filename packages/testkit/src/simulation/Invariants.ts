@@ -38,13 +38,15 @@ const twoAtOnce = (work: ReadonlyArray<Span>): ReadonlyArray<Violation> =>
   )
 
 /** When it ran, as far as anybody could have stopped it. */
-const counted = ({ excusedFrom, ran }: Span): ReadonlyArray<Interval> =>
-  excusedFrom === undefined
-    ? ran
-    : ran.flatMap(({ from, to }) => {
-        if (from.at >= excusedFrom) return []
-        return [{ from, to: to.at > excusedFrom ? { at: excusedFrom, position: -1 } : to }]
-      })
+const counted = ({ excused, ran }: Span): ReadonlyArray<Interval> =>
+  excused.reduce<ReadonlyArray<Interval>>(
+    (rest, excuse) =>
+      rest.flatMap(({ from, to }) => [
+        ...(from.at < excuse.from ? [{ from, to: to.at > excuse.from ? { at: excuse.from, position: -1 } : to }] : []),
+        ...(to.at > excuse.to ? [{ from: from.at < excuse.to ? { at: excuse.to, position: -1 } : from, to }] : [])
+      ]),
+    ran
+  )
 
 const firstOverlap = (a: ReadonlyArray<Interval>, b: ReadonlyArray<Interval>): Interval | undefined => {
   for (const left of a) {

@@ -45,14 +45,16 @@ export const make = (name: string): Effect.Effect<Register> =>
         reason: new LeaseLock.Conflict({ detail: `version ${expected} was expected, ${current.version} is there` })
       })
 
+    // A write against absence names no version, as on Kubernetes: it may come after another life of the lock.
+    const isCurrent = (expected: LeaseLock.Observation): boolean =>
+      Option.isNone(expected.record) ? Option.isNone(current.record) : expected.version === current.version
+
     const lock = LeaseLock.LeaseLock.of({
       name,
       read: Effect.sync(() => current),
       write: (expected, next) =>
         Effect.suspend(() =>
-          expected.version === current.version
-            ? Effect.succeed(change(Option.some(next)))
-            : Effect.fail(conflict(expected.version))
+          isCurrent(expected) ? Effect.succeed(change(Option.some(next))) : Effect.fail(conflict(expected.version))
         ),
       changes: (after) =>
         Stream.unwrap(

@@ -13,8 +13,13 @@ export interface Span {
   readonly isOpen: boolean
   /** The times in which it ran, without those in which its process stood still. */
   readonly ran: ReadonlyArray<Interval>
-  /** Where it could not be stopped in time, since the process stood still: what runs later is beyond any election. */
-  readonly excusedFrom: number | undefined
+  /** When it could not have been stopped yet, since the process had stood still until its lease was over. */
+  readonly excused: ReadonlyArray<Excuse>
+}
+
+export interface Excuse {
+  readonly from: number
+  readonly to: number
 }
 
 export interface Point {
@@ -30,7 +35,7 @@ export interface Interval {
 export const before = (a: Point, b: Point): boolean => a.at < b.at || (a.at === b.at && a.position < b.position)
 
 export const workOf = (entries: ReadonlyArray<Entry>): ReadonlyArray<Span> => {
-  const open = new Map<number, Omit<Span, "endedAt" | "isOpen" | "ran" | "excusedFrom">>()
+  const open = new Map<number, Omit<Span, "endedAt" | "isOpen" | "ran" | "excused">>()
   const spans: Array<Span> = []
   const still = standstills(entries)
   const close = (work: number, endedAt: Point, isOpen: boolean) => {
@@ -40,8 +45,8 @@ export const workOf = (entries: ReadonlyArray<Entry>): ReadonlyArray<Span> => {
     const pauses = (still.get(span.process) ?? []).filter(
       (it) => before(span.startedAt, it.to) && before(it.from, endedAt)
     )
-    const excusedFrom = excuse(entries, span.process, span.startedAt, pauses)
-    spans.push({ ...span, endedAt, isOpen, ran: without({ from: span.startedAt, to: endedAt }, pauses), excusedFrom })
+    const excused = excuses(entries, span.process, span.startedAt, pauses)
+    spans.push({ ...span, endedAt, isOpen, ran: without({ from: span.startedAt, to: endedAt }, pauses), excused })
   }
   for (const [position, { at, candidate, event, process }] of entries.entries()) {
     if (candidate === undefined || process === undefined) continue
@@ -81,16 +86,17 @@ export const standstills = (entries: ReadonlyArray<Entry>): ReadonlyMap<string, 
 }
 
 /**
- * A process that goes on past its renew deadline tells its work to stop at that instant, and no sooner: what the work's
- * finalizers do beyond the lease is not the election's fault.
+ * A process that goes on past its renew deadline tells its work to stop at that instant, and no sooner: that the work's
+ * finalizers run beyond the lease is not the election's fault, for as long as they may take. Work that still runs then
+ * could not be interrupted.
  */
-const excuse = (
+const excuses = (
   entries: ReadonlyArray<Entry>,
   process: string,
   startedAt: Point,
   pauses: ReadonlyArray<Interval>
-): number | undefined => {
-  for (const pause of pauses) {
+): ReadonlyArray<Excuse> =>
+  pauses.flatMap((pause) => {
     let sentAt = startedAt.at
     let timings: { readonly renewDeadline: number; readonly stopBy: number } | undefined
     for (const entry of entries.slice(0, pause.from.position)) {
@@ -98,11 +104,10 @@ const excuse = (
       if (entry.event._tag === "Granted") sentAt = entry.event.sentAt
       if (entry.event._tag === "Started") timings = entry.event
     }
-    if (timings === undefined || pause.to.at < sentAt + timings.renewDeadline) continue
-    return Math.max(pause.to.at, sentAt + timings.stopBy)
-  }
-  return undefined
-}
+    if (timings === undefined || pause.to.at < sentAt + timings.renewDeadline) return []
+    const budget = timings.stopBy - timings.renewDeadline
+    return [{ from: Math.max(pause.to.at, sentAt + timings.stopBy), to: pause.to.at + budget }]
+  })
 
 const without = (whole: Interval, pauses: ReadonlyArray<Interval>): ReadonlyArray<Interval> => {
   const rest: Array<Interval> = []

@@ -88,12 +88,7 @@ export const make = (options: Options): Container => {
   }
 
   const kill = (signal: NodeJS.Signals) => {
-    if (state._tag !== "Running") return
-    try {
-      process.kill(-state.pid, signal)
-    } catch {
-      // It has ended, and the news is on its way.
-    }
+    if (state._tag === "Running") killGroup(state.pid, signal)
   }
 
   const launch = Effect.fnUntraced(function* (command: Command) {
@@ -121,6 +116,8 @@ export const make = (options: Options): Container => {
       guard.take(pid)
       child.once("error", () => {})
       child.once("exit", (code, signal) => {
+        // What it has started ends with it, as in a container.
+        killGroup(pid, "SIGKILL")
         guard.drop(pid)
         const number = signal === null ? undefined : (signals[signal] ?? 0)
         const finishedAt = new Date().toISOString()
@@ -258,6 +255,14 @@ const asks = (host: string, port: number, path: string): Effect.Effect<boolean> 
     request.on("error", () => answer(false))
     return Effect.sync(() => request.destroy())
   })
+
+const killGroup = (leader: number, signal: NodeJS.Signals) => {
+  try {
+    process.kill(-leader, signal)
+  } catch {
+    // Nothing of it is left.
+  }
+}
 
 const signals: { readonly [name: string]: number } = {
   SIGHUP: 1,
