@@ -37,7 +37,7 @@ export const step = (settings: Settings, state: State, event: Event, now: Moment
       return expireRequest(settings, state, now)
     case "Noticed": {
       const news = isNews(state.seen, event.observation)
-      const known = news ? learn(settings, state, event.observation, now) : state
+      const known = news ? learn(settings, state, event.observation, state.request, now) : state
       return dispatch(settings, { ...known, watch: { ...known.watch, failures: 0 } }, event, undefined, news, now)
     }
     case "WatchEnded": {
@@ -61,7 +61,7 @@ export const step = (settings: Settings, state: State, event: Event, now: Moment
       // A read is the truth even where it looks older (a restored server), unless something was noticed on its way.
       const isLatest = event._tag === "ReadAnswered" && request.against === (state.seen?.observation.version ?? "")
       const accepted = isLatest || isNews(state.seen, observation)
-      const known = accepted ? learn(settings, free, observation, now) : free
+      const known = accepted ? learn(settings, free, observation, request, now) : free
       return dispatch(settings, known, event, request, accepted, now)
     }
     case "WorkEnded":
@@ -122,9 +122,15 @@ const dispatch = (
   }
 }
 
-const learn = (settings: Settings, state: State, observation: Observation, now: Moment): State => ({
+const learn = (
+  settings: Settings,
+  state: State,
+  observation: Observation,
+  request: Request | undefined,
+  now: Moment
+): State => ({
   ...state,
-  seen: observe(settings, state.seen, observation, now)
+  seen: observe(settings, state.seen, observation, request, now)
 })
 
 /** Nobody waits longer than the request timeout: to the rules that is an answer that did not come. */

@@ -8,6 +8,7 @@ import type { LeaseRecord, Observation } from "../LeaseLock.ts"
 import type { Settings } from "../Settings.ts"
 import { max, millisecond } from "./Instant.ts"
 import type { Moment } from "./Instant.ts"
+import type { Request } from "./State.ts"
 
 export interface Seen {
   readonly observation: Observation
@@ -41,7 +42,13 @@ export const isNews = (seen: Seen | undefined, observation: Observation): boolea
   return isDeletion && observation.fence === seen.observation.fence
 }
 
-export const observe = (settings: Settings, seen: Seen | undefined, observation: Observation, now: Moment): Seen => {
+export const observe = (
+  settings: Settings,
+  seen: Seen | undefined,
+  observation: Observation,
+  request: Request | undefined,
+  now: Moment
+): Seen => {
   if (seen !== undefined && sameRecord(seen.observation, observation)) return { ...seen, observation }
   const observedAt = now.monotonic
   switch (standing(settings, observation)) {
@@ -56,15 +63,26 @@ export const observe = (settings: Settings, seen: Seen | undefined, observation:
     case "Free":
       return { observation, observedAt, heldUntil: now.monotonic + restOfEmptied(settings, seen, observation) }
     case "Own": {
-      const rest = ownedFrom(settings, seen, observation, now)
+      const rest = ownedFrom(settings, seen, observation, request, now)
       return { observation, observedAt, heldUntil: max(now.monotonic, rest) }
     }
   }
 }
 
-/** A write against absence compares with no version: it may arrive after a lock that others held was deleted. */
-const ownedFrom = (settings: Settings, seen: Seen | undefined, { uid }: Observation, now: Moment): bigint => {
+/**
+ * A write against absence compares with no version: it may arrive after a lock that others held was deleted. One that was
+ * made against the very record seen last took over from that.
+ */
+const ownedFrom = (
+  settings: Settings,
+  seen: Seen | undefined,
+  { uid }: Observation,
+  request: Request | undefined,
+  now: Moment
+): bigint => {
   if (seen === undefined || seen.observation.uid === uid) return now.monotonic
+  const isTakeover = request?.kind === "Write" && request.against === seen.observation.version
+  if (isTakeover && Option.isSome(seen.observation.record)) return now.monotonic
   const former = standing(settings, seen.observation)
   return former === "Absent" || former === "Own" ? seen.heldUntil : now.monotonic + restOfDeleted(settings, seen)
 }
