@@ -12,4 +12,3 @@ describe.concurrent("the lock in memory", () => {
 })
 
 kubernetesLocks("the embedded API server over HTTP", EmbeddedCluster.layer({ tls: false }))
-kubernetesLocks("the embedded API server over HTTPS", EmbeddedCluster.layer({ tls: true }))
