@@ -13,36 +13,10 @@ import { assert, it } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { example, forbidden, holder, podsOf, until } from "../src/OnCluster.ts"
-
-const name = "leader-follower-store"
-
-/** Where the pods that are ready answer now. */
-const places = Effect.gen(function* () {
-  const { endpoints } = yield* Cluster
-  return (yield* endpoints(name)).map(({ host, pod, port }): Pods.Place => ({
-    name: pod,
-    url: `http://${host}:${port}`
-  }))
-})
-
-const allReady = until(places, ({ length }) => length === 3)
-
-/** The pods that are ready, kept up to date: a StatefulSet's pods keep their names, but not their addresses. */
-const following = Effect.gen(function* () {
-  const pods = [...(yield* allReady)]
-  yield* places.pipe(
-    Effect.tap((now) => Effect.sync(() => (now.length > 0 ? pods.splice(0, pods.length, ...now) : pods))),
-    Effect.ignore,
-    Effect.andThen(Effect.sleep("100 millis")),
-    Effect.forever,
-    Effect.forkScoped
-  )
-  return pods
-})
+import { allReady, following, name, remove } from "../src/StoreOnCluster.ts"
 
 /** A leader whose name is known and is not this one. */
 const leaderAfter = (former: string) => until(holder(name), (now) => now !== "" && now !== former)
@@ -118,13 +92,6 @@ const lateWrite = (store: Effect.Effect<Layer.Layer<Store, StoreError>>) =>
     assert.deepStrictEqual(yield* forbidden(yield* podsOf(name)), [])
   })
 
-const remove = (path: string) =>
-  Effect.gen(function* () {
-    const { kubectl } = yield* Cluster
-    yield* kubectl(["delete", "-k", example(path), "--wait=true", "--timeout=60s"])
-    yield* until(podsOf(name), ({ length }) => length === 0)
-  })
-
 const both = Layer.merge(Cluster.layer(), PostgresServer.layer)
 
 it.layer(both, { excludeTestServices: true, timeout: "15 minutes" })("the leader-follower store", (it) => {
@@ -180,64 +147,5 @@ it.layer(both, { excludeTestServices: true, timeout: "15 minutes" })("the leader
       yield* lateWrite(Effect.map(Effect.orDie(url), (url) => PostgresStore.layer({ url })))
       yield* remove(`${name}/postgres`)
     })
-  )
-
-  it.effect(
-    "goes from a ConfigMap over both to a Lease, pod by pod: never two leaders, and nothing is lost",
-    () =>
-      Effect.gen(function* () {
-        const { kubectl } = yield* Cluster
-        const { database } = yield* PostgresServer.PostgresServer
-        yield* kubectl(["delete", "secret", "leader-follower-store-database", "--ignore-not-found"])
-        const url = Redacted.value(yield* database)
-        yield* kubectl(["create", "secret", "generic", "leader-follower-store-database", `--from-literal=url=${url}`])
-        yield* kubectl(["delete", "lease", name, "--ignore-not-found"])
-        yield* kubectl(["apply", "-k", `${example(name)}/postgres`])
-        const elects = Effect.fnUntraced(function* (kind: string) {
-          yield* kubectl(["set", "env", `statefulset/${name}`, `LOCK_KIND=${kind}`])
-          yield* kubectl(["rollout", "status", `statefulset/${name}`, "--timeout=120s"])
-        })
-        yield* elects("configmap")
-        const pods = yield* following
-        const clients = Clients.make(() => pods)
-        const writing = yield* Effect.forkScoped(
-          Effect.forEach(
-            Array.from({ length: 100_000 }, (_, index) => index),
-            (number) => Effect.delay(clients.write(number), "50 millis"),
-            { concurrency: 4, discard: true }
-          )
-        )
-        const acknowledges = Effect.suspend(() => {
-          const before = clients.count()
-          return until(
-            Effect.sync(() => clients.count()),
-            (now) => now > before + 20
-          )
-        })
-        for (const kind of ["configmapsleases", "leases"]) {
-          yield* acknowledges
-          yield* elects(kind)
-        }
-        yield* acknowledges
-        yield* Fiber.interrupt(writing)
-
-        const log = yield* Effect.flatMap(allReady, ([pod]) =>
-          pod === undefined ? Effect.die("nobody is ready") : Pods.readLog(pod)
-        )
-        // Each leader wrote under its own token, and none after the next one had.
-        const tokens = log.map(({ token }) => Number(token))
-        assert.isTrue(tokens.every((token, index) => token >= (tokens[index - 1] ?? 0)))
-        assert.deepStrictEqual(
-          log.map(({ sequence }) => sequence),
-          log.map((_, index) => index + 1)
-        )
-        assert.isAtLeast(log.length, clients.count())
-        yield* Console.log(
-          `migrated under ${new Set(tokens).size} leaders, with ${clients.count()} writes acknowledged`
-        )
-        assert.include(yield* podsOf(name), yield* holder(name))
-        yield* remove(`${name}/postgres`)
-      }),
-    240_000
   )
 })
