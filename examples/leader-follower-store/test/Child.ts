@@ -1,9 +1,11 @@
 /**
  * A program of this example as a real process.
  */
-import { Effect, Option, Stream } from "effect"
+import { EmbeddedApiServer } from "@effect-leader/testkit"
+import { Effect, FileSystem, Option, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { fileURLToPath } from "node:url"
+import * as Pods from "./Pods.ts"
 
 export const command = (program: string, env: Readonly<Record<string, string>>) =>
   ChildProcess.make(
@@ -46,3 +48,17 @@ export const killAfter = Effect.fnUntraced(function* (
   )
   return said
 }, Effect.scoped)
+
+/** For a program on the embedded API server, with a store in a folder of its own. */
+export const environment = Effect.gen(function* () {
+  const server = yield* EmbeddedApiServer.EmbeddedApiServer
+  const files = yield* FileSystem.FileSystem
+  const folder = yield* Effect.orDie(files.makeTempDirectoryScoped({ prefix: "leader-follower-store-" }))
+  yield* server.writeKubeconfig(`${folder}/kubeconfig`)
+  return {
+    KUBECONFIG: `${folder}/kubeconfig`,
+    STORE_FILE: `${folder}/store.db`,
+    HOST: "127.0.0.1",
+    PORT: `${yield* Pods.freePort}`
+  }
+})

@@ -1,31 +1,15 @@
 /**
- * The program itself, as real processes on an embedded API server.
+ * How the program ends when its settings make no sense.
  */
 import { EmbeddedApiServer } from "@effect-leader/testkit"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Schedule, Schema, Stream } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import * as Child from "./Child.ts"
-import * as Clients from "./Clients.ts"
-import * as Guard from "./Guard.ts"
-import * as Pods from "./Pods.ts"
-
-const environment = Effect.gen(function* () {
-  const server = yield* EmbeddedApiServer.EmbeddedApiServer
-  const files = yield* FileSystem.FileSystem
-  const folder = yield* Effect.orDie(files.makeTempDirectoryScoped({ prefix: "leader-follower-store-" }))
-  yield* server.writeKubeconfig(`${folder}/kubeconfig`)
-  return {
-    KUBECONFIG: `${folder}/kubeconfig`,
-    STORE_FILE: `${folder}/store.db`,
-    HOST: "127.0.0.1",
-    PORT: `${yield* Pods.freePort}`
-  }
-})
 
 /** What a person reads who has set something wrong. */
 const complaint = Effect.fnUntraced(function* (wrong: Readonly<Record<string, string>>) {
-  const { code, output } = yield* Child.run("../src/main.ts", { ...(yield* environment), ...wrong })
+  const { code, output } = yield* Child.run("../src/main.ts", { ...(yield* Child.environment), ...wrong })
   assert.strictEqual(code, 1, output)
   const { level, message } = yield* Effect.orDie(Schema.decodeUnknownEffect(LastWords)(output))
   assert.strictEqual(level, "FATAL")
@@ -58,72 +42,6 @@ describe("the program", () => {
           { concurrency: 2 }
         )
       )
-
-      it.effect(
-        "keeps every acknowledged write when the leader is killed, and when it is frozen and wakes up too late",
-        () =>
-          Effect.gen(function* () {
-            const guard = yield* Guard.make()
-            const shared = yield* environment
-            const start = Effect.fnUntraced(function* (name: string) {
-              const port = yield* Pods.freePort
-              const child = yield* Child.command("../src/main.ts", {
-                ...shared,
-                POD_NAME: name,
-                PORT: `${port}`,
-                POD_IP: "127.0.0.1",
-                LEASE_DURATION: "3",
-                RENEW_DEADLINE: "2",
-                RETRY_PERIOD: "0.2"
-              })
-              guard.take(child.pid)
-              yield* Effect.forkScoped(Stream.runDrain(child.all))
-              return { name, url: `http://127.0.0.1:${port}`, signal: signalTo(child.pid) }
-            })
-            let pods = yield* Effect.forEach(["a", "b", "c"], start)
-            const clients = Clients.make(() => pods)
-            let written = 0
-            const write = (count: number) => {
-              const numbers = Array.from({ length: count }, () => written++)
-              return Effect.forEach(numbers, clients.write, { concurrency: 4, discard: true })
-            }
-
-            const killAtWork = Effect.gen(function* () {
-              const leader = yield* leaderOf(pods)
-              yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => clients.count() >= 50 })
-              leader.signal("SIGKILL")
-              pods = pods.filter((pod) => pod !== leader)
-            })
-            yield* Effect.all([killAtWork, write(200)], { concurrency: 2 })
-
-            // Between two writes: in the middle of one it would hold SQLite's lock, until its liveness probe ends it.
-            const frozen = yield* leaderOf(pods)
-            frozen.signal("SIGSTOP")
-            // Every other attempt meets the frozen one, which finds it when it wakes up.
-            yield* write(12)
-            yield* leaderOf(pods.filter((pod) => pod !== frozen))
-            frozen.signal("SIGCONT")
-            yield* write(200)
-
-            const { terms } = yield* clients.check(pods)
-            assert.isAtLeast(terms, 3)
-          }),
-        60_000
-      )
     }
   )
 })
-
-const signalTo = (pid: number) => (signal: NodeJS.Signals) => process.kill(pid, signal)
-
-/** Waits until one of them says that it leads. */
-const leaderOf = <P extends Pods.Place>(pods: ReadonlyArray<P>): Effect.Effect<P> =>
-  Effect.findFirst(pods, (pod) =>
-    Pods.ask(pod, "/", { headers: { accept: "application/json" } }).pipe(
-      Effect.map(({ json }) => Schema.is(Leads)(json)),
-      Effect.timeoutOrElse({ duration: "1 second", orElse: () => Effect.succeed(false) }),
-      Effect.orElseSucceed(() => false)
-    )
-  ).pipe(Effect.flatMap(Effect.fromOption), Effect.retry(Schedule.spaced("50 millis")), Effect.orDie)
-
-const Leads = Schema.Struct({ role: Schema.Literal("Leading") })
