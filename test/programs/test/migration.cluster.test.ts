@@ -23,16 +23,19 @@ it.layer(both, { excludeTestServices: true, timeout: "15 minutes" })("the leader
       Effect.gen(function* () {
         const { kubectl } = yield* Cluster
         const { database } = yield* PostgresServer.PostgresServer
-        yield* kubectl(["delete", "secret", "leader-follower-store-database", "--ignore-not-found"])
         const url = Redacted.value(yield* database)
         yield* kubectl(["create", "secret", "generic", "leader-follower-store-database", `--from-literal=url=${url}`])
-        yield* kubectl(["delete", "lease", name, "--ignore-not-found"])
         yield* kubectl(["apply", "-k", `${example(name)}/postgres`])
+        // As it is installed it elects on a Lease: nobody may do so any more when the first one takes the ConfigMap.
+        yield* kubectl(["scale", `statefulset/${name}`, "--replicas=0"])
+        yield* until(podsOf(name), ({ length }) => length === 0)
         const elects = Effect.fnUntraced(function* (kind: string) {
           yield* kubectl(["set", "env", `statefulset/${name}`, `LOCK_KIND=${kind}`])
           yield* kubectl(["rollout", "status", `statefulset/${name}`, "--timeout=120s"])
         })
-        yield* elects("configmap")
+        yield* kubectl(["set", "env", `statefulset/${name}`, "LOCK_KIND=configmap"])
+        yield* kubectl(["scale", `statefulset/${name}`, "--replicas=3"])
+        yield* kubectl(["rollout", "status", `statefulset/${name}`, "--timeout=120s"])
         const pods = yield* following
         const clients = Clients.make(() => pods)
         const writing = yield* Effect.forkScoped(
