@@ -43,6 +43,10 @@ const Main = Layer.mergeAll(
 ).pipe(Layer.provide(Election), Layer.provide(KubernetesClient.layer))
 
 Layer.launch(Main).pipe(
+  // What is wrong with the settings is told in its own words, without a stack.
+  Effect.tapError((error) =>
+    Effect.logFatal(error._tag === "ServeError" ? `cannot serve: ${String(error.cause)}` : error.message)
+  ),
   Effect.provide(Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : Logger.consoleJson])),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ disableErrorReporting: true })
 )

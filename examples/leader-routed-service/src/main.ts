@@ -37,7 +37,9 @@ const Main = Service.layer.pipe(
 
 Layer.launch(Main).pipe(
   // What is wrong with the settings is told in its own words, without a stack.
-  Effect.tapError((error) => Effect.logFatal(error.message)),
+  Effect.tapError((error) =>
+    Effect.logFatal(error._tag === "ServeError" ? `cannot serve: ${String(error.cause)}` : error.message)
+  ),
   Effect.provide(Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : Logger.consoleJson])),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )
