@@ -2,7 +2,6 @@
  * One pod: what it answers, and what it does when it starts or stops leading. The election, the store and the server are
  * given to it, so that main.ts runs it on a cluster and the tests run several in one process.
  */
-import { LeaderElection } from "@effect-leader/core"
 import { LeaderForwarding, LeaderHealth, LeaderMetrics, LeaderStatus } from "@effect-leader/http"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
@@ -36,6 +35,7 @@ const Routes = Layer.mergeAll(
   Admission,
   Keys.reads,
   Layer.provide(Keys.writes, FollowerWrites),
+  LeaderForwarding.layerHandover(),
   LeaderStatus.layer(),
   LeaderHealth.layer(),
   LeaderMetrics.layer()
@@ -44,12 +44,4 @@ const Routes = Layer.mergeAll(
 // A key of 256 characters is up to 3 kB of percent signs.
 const Server = HttpRouter.serve(Routes, { routerConfig: { maxParamLength: 16_384 }, disableLogger: true })
 
-/**
- * Gives the lease back as the first thing of an orderly end, while this pod still answers: what reaches it from now on
- * goes to the next leader.
- */
-const Handover = Layer.effectDiscard(
-  Effect.flatMap(LeaderElection.LeaderElection, (election) => Effect.addFinalizer(() => election.resign))
-)
-
-export const layer = Layer.mergeAll(Fence.layer, Callbacks.layer, Handover).pipe(Layer.provideMerge(Server))
+export const layer = Layer.merge(Fence.layer, Callbacks.layer).pipe(Layer.provideMerge(Server))

@@ -22,14 +22,6 @@ const name = HttpRouter.add(
 
 const pages = Layer.mergeAll(LeaderHealth.layer(), LeaderMetrics.layer(), LeaderStatus.layer({ path: "/status" }))
 
-/**
- * Gives the lease back as the first thing of an orderly end, while this replica still answers: what reaches it from then on
- * goes to the next leader.
- */
-const handover = Layer.effectDiscard(
-  Effect.flatMap(LeaderElection.LeaderElection, (election) => Effect.addFinalizer(() => election.resign))
-)
-
-export const layer = HttpRouter.serve(Layer.merge(name, pages), { disableLogger: true }).pipe((server) =>
-  Layer.provideMerge(handover, server)
-)
+export const layer = HttpRouter.serve(Layer.mergeAll(name, pages, LeaderForwarding.layerHandover()), {
+  disableLogger: true
+})

@@ -60,7 +60,7 @@ import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Attempt from "./internal/Attempt.ts"
@@ -143,6 +143,35 @@ export function layerRedirect<Self>(
     ? middlewareOf(LeaderElection.LeaderElection, courier, options)
     : middlewareOf(options.election, courier, options)
 }
+
+/**
+ * Gives the lock back as the first thing of an orderly end, while this candidate still answers: what reaches it from then on
+ * goes to the next leader. Put it among the routes. Without it the server ends first, and for as long nobody takes requests.
+ *
+ * Handlers that run in the term at that moment are interrupted: their clients are told as in the table above.
+ *
+ * ```ts
+ * import { LeaderForwarding, LeaderHealth } from "@effect-leader/http"
+ * import { Layer } from "effect"
+ *
+ * export const Routes = Layer.merge(LeaderHealth.layer(), LeaderForwarding.layerHandover())
+ * ```
+ *
+ * @since 0.1.0
+ */
+export function layerHandover(): Layer.Layer<never, never, LeaderElection.LeaderElection>
+/**
+ * @since 0.1.0
+ */
+export function layerHandover<Self>(options: OfElection<Self>): Layer.Layer<never, never, Self>
+export function layerHandover<Self>(
+  options: Partial<OfElection<Self>> = {}
+): Layer.Layer<never, never, Self> | Layer.Layer<never, never, LeaderElection.LeaderElection> {
+  return options.election === undefined ? handoverOf(LeaderElection.LeaderElection) : handoverOf(options.election)
+}
+
+const handoverOf = <Self>(service: ElectionClass<Self>): Layer.Layer<never, never, Self> =>
+  Layer.effectDiscard(Effect.flatMap(service, ({ resign }) => BeforeClose.run(resign)))
 
 /** How one request gets to the leader. Asked for once a request, since a body can be taken only once. */
 type Courier = (errand: Errand) => (to: Destination) => Effect.Effect<Attempt.Attempt>

@@ -4,7 +4,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { LeaderElection, LeaseLock } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { LeaderForwarding } from "../src/index.ts"
 import * as Server from "./Server.ts"
@@ -19,7 +19,8 @@ const timings = { leaseDuration: "3 seconds", renewDeadline: "2 seconds", retryP
 const start = Effect.fnUntraced(function* (
   lock: Context.Context<LeaseLock.LeaseLock>,
   identity: string,
-  writes: Array<Write>
+  writes: Array<Write>,
+  more: Layer.Layer<never, never, LeaderElection.LeaderElection> = Layer.empty
 ) {
   const server = yield* Server.listen(0, "2 seconds")
   const scope = yield* Scope.make()
@@ -41,6 +42,7 @@ const start = Effect.fnUntraced(function* (
     })
   ).pipe(
     Layer.provide(LeaderForwarding.layer({ waitLimit: "10 seconds" })),
+    Layer.merge(more),
     Layer.provide(Layer.succeedContext(election)),
     Layer.provide(Layer.fresh(NodeHttpClient.layerUndici))
   )
@@ -94,6 +96,48 @@ describe("a handover under load", () => {
         tokens,
         tokens.toSorted((one, other) => Number(one - other))
       )
+    })
+  )
+})
+
+describe("layerHandover", () => {
+  it.live("gives the lock back while the server answers, and what reaches it then goes to the next leader", () =>
+    Effect.gen(function* () {
+      const lock = yield* Layer.build(LeaseLock.layerMemory({ name: "reports" }))
+      const writes: Array<Write> = []
+      const late = yield* Deferred.make<number>()
+      const put = (key: string) =>
+        Effect.promise(async (signal) => {
+          const headers = { connection: "close" }
+          return (await fetch(`${a.url}/${key}`, { method: "PUT", body: "x", headers, signal })).status
+        })
+      const memory = Context.get(lock, LeaseLock.LeaseLock)
+      const whenReleased = LeaseLock.LeaseLock.of({
+        ...memory,
+        write: (expected, next) =>
+          Option.isSome(next.holder)
+            ? memory.write(expected, next)
+            : Effect.gen(function* () {
+                yield* Effect.forkDetach(Deferred.into(put("late"), late))
+                // Long enough for it to arrive; the server would wait for it longer.
+                yield* Effect.sleep("200 millis")
+                return yield* memory.write(expected, next)
+              })
+      })
+      const a = yield* start(
+        Context.make(LeaseLock.LeaseLock, whenReleased),
+        "a",
+        writes,
+        LeaderForwarding.layerHandover()
+      )
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => a.isLeader })
+      yield* start(lock, "b", writes)
+      assert.strictEqual(yield* put("own"), 200)
+      yield* a.close
+      assert.strictEqual(yield* Deferred.await(late), 200)
+      const [own, next] = writes
+      assert.deepStrictEqual([own?.key, next?.key], ["own", "late"])
+      assert.isTrue((next?.token ?? 0n) > (own?.token ?? 0n))
     })
   )
 })
