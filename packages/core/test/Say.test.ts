@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Metric, Option, References, Tracer } from "effect"
 import { LeaseLock } from "../src/index.ts"
-import { pass, start } from "./Candidate.ts"
+import { makeClock, pass, start } from "./Candidate.ts"
 import { held } from "./Records.ts"
 import { ScriptedLock } from "./ScriptedLock.ts"
 
@@ -28,7 +28,8 @@ const metric = (name: string) =>
     all.find((it) => it.id === name && it.attributes !== undefined && "name" in it.attributes)
   )
 
-const fresh = Effect.provideService(Metric.MetricRegistry, new Map())
+const fresh = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => Effect.provideService(test, Metric.MetricRegistry, new Map()))
 
 describe("logs", () => {
   it.effect("a term is told from its beginning to its end, with election, identity and token", () =>
@@ -127,6 +128,30 @@ describe("metrics", () => {
       yield* Fiber.join(closing)
       assert.deepInclude((yield* metric("leader_election_master_status"))?.state, { value: 0 })
       assert.deepInclude((yield* metric("leader_election_remaining_validity_seconds"))?.state, { value: 0 })
+    }).pipe(Effect.provide(ScriptedLock.layer), fresh)
+  )
+
+  it.effect("are all there before anybody leads, and say that nobody does when the election has failed", () =>
+    Effect.gen(function* () {
+      const script = yield* ScriptedLock
+      const time = yield* makeClock
+      script.setLatency("1 second")
+      const a = yield* start("a", { clock: time.clock })
+      for (const name of ["master_status", "remaining_validity_seconds"]) {
+        assert.deepInclude((yield* metric(`leader_election_${name}`))?.state, { value: 0 })
+      }
+      for (const name of ["slowpath", "terms", "transitions", "overruns"]) {
+        assert.deepInclude((yield* metric(`leader_election_${name}_total`))?.state, { count: 0 })
+      }
+      yield* pass("10 seconds")
+      assert.strictEqual((yield* a.leadership)._tag, "Leading")
+      assert.deepInclude((yield* metric("leader_election_master_status"))?.state, { value: 1 })
+      time.breakFor(1)
+      yield* pass("3 seconds")
+      assert.strictEqual((yield* a.leadership)._tag, "Stopped")
+      for (const name of ["master_status", "remaining_validity_seconds"]) {
+        assert.deepInclude((yield* metric(`leader_election_${name}`))?.state, { value: 0 })
+      }
     }).pipe(Effect.provide(ScriptedLock.layer), fresh)
   )
 

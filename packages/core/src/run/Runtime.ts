@@ -242,6 +242,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
             terms.close(failure)
           })
         ),
+        Effect.andThen(said(say.end)),
         Effect.ensuring(Deferred.succeed(stopped, undefined))
       )
     })
@@ -253,6 +254,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings, options: Op
       Effect.flatMap((closing) => Effect.timeoutOption(Fiber.await(closing), Duration.nanos(settings.requestTimeout)))
     )
 
+  yield* said(say.begin)
   yield* Effect.uninterruptible(
     Effect.andThen(
       Effect.addFinalizer(shutDown),

@@ -58,7 +58,16 @@ export const make = (settings: Settings) => {
       }
     })
 
+  const idle = Effect.andThen(Metric.update(metrics.masterStatus, 0), Metric.update(metrics.remainingValidity, 0))
+
   return {
+    /** Every series is there from the beginning, so that an alert on a candidate that never led finds one. */
+    begin: [metrics.slowPath, metrics.terms, metrics.transitions, metrics.overruns].reduce(
+      (all, counter) => Effect.andThen(all, Metric.update(counter, 0)),
+      idle
+    ),
+    /** However it ended. */
+    end: idle,
     step: (happened: Happened): Effect.Effect<void> => Effect.andThen(log(happened), measure(happened)),
     overrun: (state: State, running: number): Effect.Effect<void> =>
       Effect.andThen(
