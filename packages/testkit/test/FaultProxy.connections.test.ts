@@ -99,6 +99,16 @@ describe("silence", () => {
   )
 
   proxied(
+    "a watch that is refused under the rule is told so, whole",
+    Effect.gen(function* () {
+      const { client } = yield* Proxied
+      yield* inject({ on: { watch: true }, fault: FaultProxy.silentWatch })
+      const refused = yield* client.ask("GET", "/apis/none?watch=true")
+      assert.strictEqual(refused.status, 404)
+    })
+  )
+
+  proxied(
     "a partition moves no byte of open and of new connections, and what was sent arrives when it ends",
     Effect.gen(function* () {
       const { anotherClient, proxy } = yield* Proxied

@@ -28,6 +28,8 @@ export class Stage extends Context.Service<
     readonly workerAfter: (instant: bigint) => Effect.Effect<Replicas.Leader>
     /** Waits until one works, and all others follow it with an open watch. */
     readonly untilCalm: Effect.Effect<Replicas.Leader>
+    /** What `untilCalm` waits for, apart from somebody who works. */
+    readonly unrest: Effect.Effect<ReadonlyArray<string>>
   }
 >()("@effect-leader/test-end-to-end/Stage") {}
 
@@ -71,12 +73,20 @@ const make = Effect.fnUntraced(function* (timings: Replicas.Timings) {
     if (follower === leader) return status?.event === "Leading"
     return status !== undefined && "leader" in status && status.leader === leader.identity
   }
+  const unrestUnder = (leader: Replicas.Leader) =>
+    Effect.map(
+      Effect.forEach(users, (user) => proxy(user).counts),
+      (counts) => [
+        ...users.filter((_, index) => counts[index]?.openWatches === 0).map((user) => `${user} has no watch open`),
+        ...users
+          .filter((user) => !knows(replica(user), leader.replica))
+          .map((user) => `${user} does not know that ${leader.replica.identity} leads`)
+      ]
+    )
+  const unrest = Effect.suspend(() => Effect.flatMap(workerAfter(process.hrtime.bigint()), unrestUnder))
   const untilCalm = Effect.gen(function* () {
     const leader = yield* workerAfter(process.hrtime.bigint())
-    const counts = yield* Effect.forEach(users, (user) => proxy(user).counts)
-    const isCalm =
-      counts.every(({ openWatches }) => openWatches > 0) && users.every((user) => knows(replica(user), leader.replica))
-    return isCalm ? leader : undefined
+    return (yield* unrestUnder(leader)).length === 0 ? leader : undefined
   }).pipe(
     Effect.delay("20 millis"),
     Effect.repeat({ until: (leader) => leader !== undefined }),
@@ -84,7 +94,7 @@ const make = Effect.fnUntraced(function* (timings: Replicas.Timings) {
     Effect.orDie
   )
 
-  return Stage.of({ lease, timings, replicas, proxy, replica, restart, workerAfter, untilCalm })
+  return Stage.of({ lease, timings, replicas, proxy, replica, restart, workerAfter, untilCalm, unrest })
 }, Effect.provide(NodeFileSystem.layer))
 
 export const layer = (timings: Replicas.Timings): Layer.Layer<Stage, never, ApiServer> =>

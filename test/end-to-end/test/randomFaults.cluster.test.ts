@@ -10,6 +10,7 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { users } from "../src/ApiServer.ts"
 import * as Chaos from "../src/chaos/Chaos.ts"
 import * as Plan from "../src/chaos/Plan.ts"
@@ -47,7 +48,15 @@ const run = Effect.gen(function* () {
   const bounded = <A>(what: string, wait: Effect.Effect<A>) =>
     Effect.timeoutOrElse(wait, {
       duration: recovery(stage) * 1000,
-      orElse: () => Effect.die(new Error(`not within ${recovery(stage)} s after the faults had ended: ${what}`))
+      orElse: () =>
+        Effect.flatMap(Effect.timeoutOption(stage.unrest, "5 seconds"), (unrest) =>
+          Effect.die(
+            new Error(
+              `not within ${recovery(stage)} s after the faults had ended: ${what}; ` +
+                Option.getOrElse(unrest, () => ["nobody works"]).join(", ")
+            )
+          )
+        )
     })
   const somebodyLeads = Effect.flatMap(now, (instant) => bounded("somebody leads", stage.workerAfter(instant)))
   let steps = 0

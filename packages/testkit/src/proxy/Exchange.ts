@@ -84,8 +84,9 @@ export const make = ({ note, request, reset, response, target, upstream }: Surro
     )
 
   const isTold = () => silencedBy === undefined || silencedBy.isHealed()
+  /** A refusal is no event: it is told whole, since half of it is an answer that the client waits for. */
   const told = (answer: Http.IncomingMessage) =>
-    target.isWatch ? Stream.filter(Body.events(answer), isTold) : Body.bytes(answer)
+    target.isWatch && answer.statusCode === 200 ? Stream.filter(Body.events(answer), isTold) : Body.bytes(answer)
   const pass = (body: Buffer) => Effect.flatMap(carryOut(body), (answer) => giveAnswer(answer, told(answer)))
 
   /** The server gets an ordinary request after the wait, whoever is still there; a watch that nobody wants is none. */
