@@ -10,7 +10,7 @@
  * | work outlived its lease | Warning | `reports-0 has work that outlived its lease (token 4711): ...` |
  *
  * Reason and first words are those of client-go. An Event is news, and no part of the election: it is written beside it,
- * with a timeout for each request, and what cannot be written for two minutes is dropped.
+ * with a timeout for each request, and what cannot be written in two minutes of trying is dropped.
  *
  * ```ts
  * import { LeaderElection } from "@effect-leader/core"

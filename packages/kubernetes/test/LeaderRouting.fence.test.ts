@@ -32,7 +32,7 @@ const stage = Effect.gen(function* () {
     server,
     client,
     writer: (lock: string, token: bigint, own = client) =>
-      FencedObject.make({ client: own, reference, keys, own: { lock, token } }),
+      FencedObject.make({ client: own, reference, keys, own: { lock, token }, toNobody: to("nobody") }),
     value: Effect.map(client.get(reference), ({ metadata }) => metadata.labels?.["to"]),
     writes: Effect.map(server.requests, (requests) => requests.filter(({ method }) => method === "PUT").length)
   }
@@ -145,6 +145,24 @@ describe("a fenced object", () => {
       // What came in between counts for the next term only.
       yield* writer("multi/reports", 8n).write(to("next"), leading)
       assert.strictEqual(yield* value, "next")
+    })
+  )
+
+  it.live("what another lock's term gave up goes back to the one that gave way to it", () =>
+    Effect.gen(function* () {
+      const { value, writer } = yield* stage
+      yield* writer("old", 10n).write(to("a"), leading)
+      const own = writer("new", 20n)
+      yield* own.write(to("b"), leading)
+      // A replica that is still to be rolled.
+      const last = writer("old", 30n)
+      yield* last.write(to("c"), leading)
+      own.saw(undefined)
+      assert.include(yield* why(own.write(to("b"), leading)), "taken over by term 30 of another lock, old")
+      yield* last.undo(to("nobody"))
+      own.saw(undefined)
+      yield* own.write(to("b"), leading)
+      assert.strictEqual(yield* value, "b")
     })
   )
 

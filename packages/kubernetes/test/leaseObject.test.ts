@@ -235,6 +235,11 @@ describe("writing a Lease", () => {
     assert.deepStrictEqual(readRecord(written), record)
   })
 
+  it("a count that somebody set too high is kept as high as it can be, so that the lock can still be taken", () => {
+    const written = overlay(lease(full), { ...record, transitions: 2 ** 31 })
+    assert.strictEqual(readRecord(written).transitions, 2 ** 31 - 1)
+  })
+
   it.each<[string, Partial<LeaseLock.LeaseRecord>, string]>([
     [
       "fractional duration",

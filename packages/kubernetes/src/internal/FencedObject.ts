@@ -58,6 +58,8 @@ export interface Options {
   readonly fresh?: KubernetesObject
   /** Why the object is not to be touched, whoever marked it. */
   readonly forbids?: (object: KubernetesObject) => string | undefined
+  /** The object routes to nobody. Then it may be taken although another lock's term wrote it: that one gave it up. */
+  readonly toNobody?: Overlay
   /** As it was read just now, which saves reading it. */
   readonly known?: KubernetesObject
 }
@@ -83,7 +85,16 @@ export interface FencedObject {
 
 const mostConflicts = 10
 
-export const make = ({ client, forbids, fresh, keys, known: given, own, reference }: Options): FencedObject => {
+export const make = ({
+  client,
+  forbids,
+  fresh,
+  keys,
+  known: given,
+  own,
+  reference,
+  toNobody
+}: Options): FencedObject => {
   let known = given
   let inherited: Mark | undefined
   let hasLooked = false
@@ -107,16 +118,19 @@ export const make = ({ client, forbids, fresh, keys, known: given, own, referenc
     if (forbidden !== undefined) return forbidden
     if (mark === undefined) return undefined
     if (mark.lock === own.lock) return mark.token > own.token ? sayNewer(mark) : undefined
-    return isDeepStrictEqual(mark, inherited) ? undefined : sayOther(mark)
+    return isDeepStrictEqual(mark, inherited) || isGivenUp(object) ? undefined : sayOther(mark)
   }
+
+  const isGivenUp = (object: KubernetesObject) => toNobody !== undefined && isDeepStrictEqual(toNobody(object), object)
 
   const sayNewer = ({ lock, token }: Mark) =>
     `${describe(reference)} was written by term ${token} of ${lock}, which is newer than this one (${own.token}): it is ` +
     `left alone. If no such term can have been (the object was copied from another cluster, or the tokens of the lock began anew), ` +
     `remove its annotation ${keys.token}`
   const sayOther = ({ lock, token }: Mark) =>
-    `${describe(reference)} was taken over by term ${token} of another lock, ${lock}: it is left alone until the next ` +
-    `term. Two elections must not route the same object`
+    `${describe(reference)} was taken over by term ${token} of another lock, ${lock}: it is left alone until that one ` +
+    `gives it up, or the next term. Two elections must not route the same object. If no candidate of ${lock} is left, ` +
+    `remove its annotation ${keys.lock}`
 
   const send = (object: KubernetesObject): Effect.Effect<KubernetesObject | undefined, KubernetesError> => {
     const creates = object.metadata.resourceVersion === undefined

@@ -67,9 +67,9 @@ export const write = (kind: string, record: LeaseLock.LeaseRecord): Result.Resul
     isWithin(seconds, 1)
       ? []
       : [`leaseDuration ${sayDuration(record.leaseDuration)} must be 1 to ${greatestInt32} whole seconds`],
-    isWithin(record.transitions, 0)
+    Number.isInteger(record.transitions) && record.transitions >= 0
       ? []
-      : [`transitions ${record.transitions} must be a whole number from 0 to ${greatestInt32}`],
+      : [`transitions ${record.transitions} must be a whole number from 0 on`],
     Option.contains(record.holder, "") ? [`holder "" must not be empty: an empty one means released`] : [],
     record.address?.includes(" ") ? [`address ${JSON.stringify(record.address)} must not contain a space`] : [],
     acquireTime === undefined ? ["acquiredAt must be a time in the years 0 to 9999"] : [],
@@ -83,7 +83,8 @@ export const write = (kind: string, record: LeaseLock.LeaseRecord): Result.Resul
         leaseDurationSeconds: seconds,
         acquireTime,
         renewTime,
-        transitions: record.transitions
+        // Whoever set it that high must not keep everybody from taking the lock.
+        transitions: Math.min(record.transitions, greatestInt32)
       })
 }
 

@@ -81,8 +81,12 @@ export const run = Effect.fnUntraced(function* <Self>({ client, election, route,
         Effect.catchIf(isExpired, () => Effect.void)
       )
 
+    /** What the watch of the object does not tell. */
+    const keepUp = route
+      .before(own, term.guard)
+      .pipe(Effect.tapError(said.notRouted), Effect.delay("30 seconds"), Effect.forever)
     const round = Effect.flatMap(Effect.tapError(hold, said.notRouted), (left) =>
-      Effect.andThen(said.routed, untilChanged(left))
+      Effect.andThen(said.routed, Effect.raceFirst(untilChanged(left), keepUp))
     )
     yield* forever(said, round).pipe(Effect.ensuring(takeAway(said, term, object.undo(route.toNobody), client.scope)))
   })
