@@ -32,7 +32,8 @@
  *
  * A request waits for a leader for up to `waitLimit`, and is tried again within it:
  *
- * - Whatever its method, if it was certainly not carried out: no connection to the leader, or the peer does not lead.
+ * - Whatever its method, if it was certainly not carried out: the client says that no connection to the leader came about
+ *   (undici's patience with that is 10 s, beyond `waitLimit`), or the peer does not lead.
  * - Else only if it is idempotent: GET, HEAD, OPTIONS, TRACE, QUERY, PUT, DELETE, or with an `Idempotency-Key`. A leader that
  *   is no leader any more, and has not answered a second later, counts as one that will not.
  * - A body is kept for that up to `maxBufferedBody`; a longer one, and one of unknown length, passes through as it comes.
@@ -41,6 +42,7 @@
  *
  * | status | `effect-leader-outcome` | `Retry-After` | what |
  * |---|---|---|---|
+ * | 400 | | | a path that would not reach the leader as it is: with `.` or `..`, a backslash or a fragment |
  * | 503 | `not-done` | 1 | nobody leads, the leader cannot be reached, or it publishes no address |
  * | 503 | `in-doubt` | if idempotent | the term, or the server, ended while the own handler ran |
  * | 502 | `in-doubt` | if idempotent | the answer of the leader did not come |
@@ -238,6 +240,8 @@ const middlewareOf = <Self, R>(
       return Effect.fnUntraced(
         function* (handled) {
           const request = yield* HttpServerRequest
+          // By the leader too: whether it is answered must not depend on who is asked.
+          if (!Forwarding.keepsItsPath(request)) return unclearPath
           const isIdempotent = mayRepeat(request)
           const deliver = courier({ request, isIdempotent, identity: election.identity })
           // Whoever forwarded it looks again, and tells its client.
@@ -268,6 +272,11 @@ const middlewareOf = <Self, R>(
       )
     })
   ).layer
+
+const unclearPath = HttpServerResponse.text(
+  "The path has a segment '.' or '..', a backslash or a fragment, which would not reach the leader as it is.\n",
+  { status: 400 }
+)
 
 /** Followers keep their connections. A server that closes would wait for what still comes over them. */
 const closeConnections = Effect.gen(function* () {
@@ -308,7 +317,10 @@ const handleHere = <Self, E, R>(
     })
     const over = Whereabouts.until(election, (it) => it._tag !== "Leading" || it.term !== term)
     return yield* term.guard(work).pipe(
-      Effect.map((response) => answered(cutWhen(response, over))),
+      // What the header says is said of this hop, not of one that the handler made.
+      Effect.map((response) =>
+        answered(cutWhen(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), over))
+      ),
       Effect.catchIf(isNotLeading, ({ message }) =>
         Effect.succeed<Attempt.Attempt>(
           hasStarted

@@ -7,7 +7,7 @@
  * | leads, or follows, or waits for a leader | 200 | 200 |
  * | follows, and cannot reach the lock | 200, and says so | 200, and says so |
  * | gives a term up, or lost it, and competes again | 200 | 200 |
- * | gives its term up since the program ends | 200 | 503 |
+ * | the server begins to close, or the term is given up since the program ends | 200 | 503 |
  * | work of a term outlived its lease | 503 | 503 |
  * | leads by its own word, but its lease has run out for longer than `tolerance` | 503 | 503 |
  * | may not use the lock, or the lock makes no sense | 503 | 503 |
@@ -49,6 +49,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as BeforeClose from "./internal/BeforeClose.ts"
 import type { ElectionClass } from "./internal/Election.ts"
 import * as Resource from "./internal/Resource.ts"
 
@@ -110,6 +111,12 @@ const routes = <Self>(service: ElectionClass<Self>, options: Options): Routes<Se
       const election = yield* service
       const router = yield* HttpRouter.HttpRouter
       const stuckFor = makeStuckFor()
+      let isClosing = false
+      yield* BeforeClose.run(
+        Effect.sync(() => {
+          isClosing = true
+        })
+      )
       const tolerance = Duration.fromInputUnsafe(options.tolerance ?? "10 seconds")
 
       const answer = (judge: (leadership: LeaderElection.Leadership, isStuck: boolean) => Verdict) =>
@@ -132,7 +139,11 @@ const routes = <Self>(service: ElectionClass<Self>, options: Options): Routes<Se
         })
 
       yield* Resource.add(router, "/healthz", answer(isAlive))
-      yield* Resource.add(router, "/readyz", answer(isReady))
+      yield* Resource.add(
+        router,
+        "/readyz",
+        answer((leadership, isStuck) => (isClosing ? bad("the program ends") : isReady(leadership, isStuck)))
+      )
     })
   )
 

@@ -11,7 +11,7 @@
  * | `leader_election_remaining_validity_seconds` | `name` | how long it may lead if no further renewal succeeds |
  * | `leader_election_overruns_total` | `name` | terms whose work outlived its lease |
  *
- * `name` is the lock's. The text is made by Effect's own `PrometheusMetrics`.
+ * `name` is the lock's, with its namespace: `default/reports`, where client-go has `reports`. The text is made by Effect's own `PrometheusMetrics`.
  *
  * ```ts
  * import { LeaderHealth, LeaderMetrics } from "@effect-leader/http"

@@ -6,7 +6,7 @@ import { LeaderElection, LeaseLock } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { LeaderForwarding } from "../src/index.ts"
+import { LeaderForwarding, LeaderHealth } from "../src/index.ts"
 import * as Server from "./Server.ts"
 
 interface Write {
@@ -20,7 +20,7 @@ const start = Effect.fnUntraced(function* (
   lock: Context.Context<LeaseLock.LeaseLock>,
   identity: string,
   writes: Array<Write>,
-  more: Layer.Layer<never, never, LeaderElection.LeaderElection> = Layer.empty
+  more: Layer.Layer<never, never, LeaderElection.LeaderElection | HttpRouter.HttpRouter> = Layer.empty
 ) {
   const server = yield* Server.listen(0, "2 seconds")
   const scope = yield* Scope.make()
@@ -106,6 +106,7 @@ describe("layerHandover", () => {
       const lock = yield* Layer.build(LeaseLock.layerMemory({ name: "reports" }))
       const writes: Array<Write> = []
       const late = yield* Deferred.make<number>()
+      let ready = 0
       const put = (key: string) =>
         Effect.promise(async (signal) => {
           const headers = { connection: "close" }
@@ -121,6 +122,8 @@ describe("layerHandover", () => {
                 yield* Effect.forkDetach(Deferred.into(put("late"), late))
                 // Long enough for it to arrive; the server would wait for it longer.
                 yield* Effect.sleep("200 millis")
+                const headers = { connection: "close" }
+                ready = yield* Effect.promise(async () => (await fetch(`${a.url}/readyz`, { headers })).status)
                 return yield* memory.write(expected, next)
               })
       })
@@ -128,13 +131,14 @@ describe("layerHandover", () => {
         Context.make(LeaseLock.LeaseLock, whenReleased),
         "a",
         writes,
-        LeaderForwarding.layerHandover()
+        Layer.merge(LeaderForwarding.layerHandover(), LeaderHealth.layer())
       )
       yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => a.isLeader })
       yield* start(lock, "b", writes)
       assert.strictEqual(yield* put("own"), 200)
       yield* a.close
       assert.strictEqual(yield* Deferred.await(late), 200)
+      assert.strictEqual(ready, 503)
       const [own, next] = writes
       assert.deepStrictEqual([own?.key, next?.key], ["own", "late"])
       assert.isTrue((next?.token ?? 0n) > (own?.token ?? 0n))

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createHash } from "node:crypto"
+import { connect } from "node:net"
 import { LeaderForwarding } from "../src/index.ts"
 import * as Candidates from "./Candidates.ts"
 import * as ScriptedElection from "./ScriptedElection.ts"
@@ -34,6 +35,20 @@ const ask = (url: string, init?: RequestInit) =>
     return { status: response.status, headers: response.headers, text: await response.text() }
   })
 
+/** A request as it is written, which fetch would tidy up first. Returns the whole answer. */
+const askRaw = (address: string, line: string, header = "X-None: 1", body = "") =>
+  Effect.callback<string>((resume) => {
+    const url = new URL(`http://${address}`)
+    const socket = connect(Number(url.port), url.hostname)
+    let answer = ""
+    socket.setEncoding("utf8")
+    socket.on("data", (text) => (answer += text))
+    socket.on("close", () => resume(Effect.succeed(answer)))
+    socket.on("error", (error) => resume(Effect.die(error)))
+    socket.write(`${line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${header}\r\n\r\n${body}`)
+    return Effect.sync(() => socket.destroy())
+  })
+
 const outcome = ({ headers, status }: { readonly status: number; readonly headers: Headers }) => ({
   status,
   outcome: headers.get("effect-leader-outcome"),
@@ -52,6 +67,64 @@ describe("a request that only the leader handles", () => {
       assert.include(answer.text, `"token":"7"`)
       assert.include(answer.text, `"body":"hello"`)
       assert.notInclude(answer.text, "x-forwarded")
+    })
+  )
+
+  for (const path of ["/public/../x", "/public/%2e%2E/x", "/x/.", "/x/%2e", "/x\\..\\y", "/x#y"]) {
+    it.live(`is refused by whoever is asked when a URL would change its path: ${path}`, () =>
+      Effect.gen(function* () {
+        let asked = 0
+        const handlers: Candidates.Handlers = HttpRouter.add(
+          "*",
+          "/*",
+          Effect.map(LeaderElection.Term, () => {
+            asked++
+            return HttpServerResponse.empty()
+          })
+        )
+        const a = yield* Candidates.start("a", handlers)
+        const b = yield* Candidates.start("b", handlers)
+        yield* a.lead(7n)
+        yield* b.follow("a", a.address)
+        for (const { address } of [a, b]) assert.match(yield* askRaw(address, `PUT ${path}`), /^HTTP\/1.1 400 /)
+        assert.strictEqual(asked, 0)
+        for (const { address } of [a, b]) {
+          assert.match(yield* askRaw(address, `PUT /x"y/..z/%2F%C3%BC?a=../b&c={}'`), /^HTTP\/1.1 204 /)
+        }
+        assert.strictEqual(asked, 2)
+      })
+    )
+  }
+
+  it.live("has no type at the leader either if the client gave none", () =>
+    Effect.gen(function* () {
+      const a = yield* Candidates.start("a", echo)
+      const b = yield* Candidates.start("b", echo)
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      const answer = yield* askRaw(b.address, "PUT /x", "Content-Length: 1", "x")
+      assert.include(answer, '"body":"x"')
+      assert.notInclude(answer, 'content-type":')
+    })
+  )
+
+  it.live("is carried out once if the handler's own answer looks like this middleware's", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const passesOn: Candidates.Handlers = HttpRouter.add(
+        "*",
+        "/*",
+        Effect.map(LeaderElection.Term, () => {
+          asked++
+          return HttpServerResponse.empty({ status: 503, headers: { "effect-leader-outcome": "not-done" } })
+        })
+      )
+      const a = yield* Candidates.start("a", passesOn)
+      const b = yield* Candidates.start("b", passesOn)
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      assert.strictEqual((yield* ask(`${b.url}/x`, { method: "POST", body: "x" })).status, 503)
+      assert.strictEqual(asked, 1)
     })
   )
 

@@ -22,12 +22,33 @@ export const forwardedByHeader = "effect-leader-forwarded-by"
 export const wasForwarded = ({ headers }: HttpServerRequest): boolean => headers[forwardedByHeader] !== undefined
 
 /** The same resource at the leader, if what it published is an address. */
-export const urlAt = (address: string, request: HttpServerRequest): URL | undefined => {
-  if (!/^(?:\[[0-9A-Fa-f:.]+\]|[-.\w]+):\d{1,5}$/.test(address)) return undefined
-  // Whole even where the router cut a prefix off. The host that the client named counts for nothing.
-  const path = request.originalUrl.replace(/^[a-z]+:\/\/[^/?#]*/i, "")
-  const url = `http://${address}${path.startsWith("/") ? path : `/${path}`}`
-  return URL.canParse(url) ? new URL(url) : undefined
+export const urlAt = (address: string, request: HttpServerRequest): URL | undefined =>
+  /^(?:\[[0-9A-Fa-f:.]+\]|[-.\w]+):\d{1,5}$/.test(address)
+    ? (URL.parse(`http://${address}${targetOf(request)}`) ?? undefined)
+    : undefined
+
+/**
+ * Whether the leader would be asked for what this candidate was asked for. A URL resolves `..`, also as `%2e%2e`, takes `\`
+ * for `/`, and ends at `#`: another route might answer than the one that was admitted here.
+ */
+export const keepsItsPath = (request: HttpServerRequest): boolean => {
+  const target = targetOf(request)
+  const url = URL.parse(`http://leader${target}`)
+  return url !== null && decoded(url.pathname + url.search) === decoded(target)
+}
+
+/** Whole even where the router cut a prefix off. The host that the client named counts for nothing. */
+const targetOf = ({ originalUrl }: HttpServerRequest): string => {
+  const target = originalUrl.replace(/^[a-z]+:\/\/[^/?#]*/i, "")
+  return target.startsWith("/") ? target : `/${target}`
+}
+
+/** Percent signs aside, which a URL adds where it must. */
+const decoded = (target: string): string => {
+  const path = target.endsWith("?") ? target.slice(0, -1) : target
+  return path.replace(/(?:%[0-9a-f]{2})+/gi, (bytes) =>
+    new TextDecoder().decode(Buffer.from(bytes.replaceAll("%", ""), "hex"))
+  )
 }
 
 export interface Delivery {
@@ -82,7 +103,10 @@ const toRequest = ({ body, identity, request, url }: Delivery): HttpClientReques
     "accept-encoding": "identity"
   })
   const bare = HttpClientRequest.makeWith(request.method, url.href, UrlParams.empty, Option.none(), headers, emptyBody)
-  return body._tag === "Empty" ? bare : HttpClientRequest.setBody(bare, body)
+  if (body._tag === "Empty") return bare
+  const whole = HttpClientRequest.setBody(bare, body)
+  // A body has some type, whatever the client said of it.
+  return request.headers["content-type"] === undefined ? HttpClientRequest.removeHeader(whole, "content-type") : whole
 }
 
 const emptyBody = HttpClientRequest.empty.body
