@@ -26,7 +26,8 @@ const Admission = HttpRouter.middleware(
   (handled) =>
     Effect.matchEffect(Input.admit, {
       onFailure: refuse,
-      onSuccess: (request) => Effect.provideService(handled, HttpServerRequest.HttpServerRequest, request)
+      onSuccess: (request) =>
+        Effect.map(Effect.provideService(handled, HttpServerRequest.HttpServerRequest, request), Input.named(request))
     }),
   { global: true }
 )

@@ -2,7 +2,7 @@
  * What clients send, checked before anything is done with it. Each wrong field has a sentence that says what is right.
  */
 import { ByteSize, Effect, Option, Schema } from "effect"
-import { Headers, HttpIncomingMessage, HttpRouter, HttpServerRequest } from "effect/http"
+import { Headers, HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { randomUUID } from "node:crypto"
 import { badRequest, Refusal } from "./Refusal.ts"
 import type { Write } from "./Store.ts"
@@ -92,6 +92,14 @@ const readValue = Effect.fnUntraced(function* (request: HttpServerRequest.HttpSe
 })
 
 const idHeader = "idempotency-key"
+
+/** The answer to a write says under which id it may be sent again. */
+export const named =
+  ({ headers, method }: HttpServerRequest.HttpServerRequest) =>
+  (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+    const id = headers[idHeader]
+    return method === "PUT" && id !== undefined ? HttpServerResponse.setHeader(response, idHeader, id) : response
+  }
 
 /**
  * What happens to every request first. Paths are refused that the router would take for others: it ends them at a

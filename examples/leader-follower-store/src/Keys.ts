@@ -18,7 +18,7 @@ const put = Effect.gen(function* () {
 }).pipe(
   Effect.catchTags({
     RequestReused: ({ message }) => Effect.fail(new Refusal({ status: 422, message })),
-    // The store knows better than this pod's lease. The request looks for the next leader.
+    // The store knows better than this pod's lease: the request is the next leader's.
     StaleToken: (error) =>
       Effect.andThen(Effect.logWarning(error.message), Effect.fail(new Term.NotLeading({ reason: error.message }))),
     StoreError: onStoreError

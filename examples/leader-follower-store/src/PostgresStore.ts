@@ -5,7 +5,7 @@
  * writes happen one after another whoever sends them, and the log's order is the order of their commits.
  */
 import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer, Option, Redacted, Result } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted, Result } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import * as Rows from "./Rows.ts"
 import { type Outcome, RequestReused, StaleToken, Store, StoreError, type Write } from "./Store.ts"
@@ -35,7 +35,7 @@ export const sessionDefaults = {
   statement_timeout: "5s"
 }
 
-/** For one operation; the server itself gives up a statement sooner. */
+/** For one operation, whatever the network does; the server itself gives up a statement sooner. */
 const patience = "10 seconds"
 
 const make = Effect.fnUntraced(function* (options: Options) {
@@ -46,6 +46,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
       // Without a connection even the rollback fails, which the client takes for a defect.
       Effect.catchDefect((defect) => (SqlError.isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect))),
       Effect.mapError((error) => failure(options, operation, error)),
+      unattached,
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(silence(options, operation)) })
     )
 
@@ -122,6 +123,16 @@ const make = Effect.fnUntraced(function* (options: Options) {
     )
   })
 })
+
+/**
+ * Whoever is interrupted does not wait for it. The client begins, commits and rolls back uninterruptibly, and a connection
+ * that went dead answers none of these. Whether a commit still counts is for the fence to say, and it is found again under
+ * its id.
+ */
+const unattached = <A, E, R>(run: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Effect.forkDetach(run, { startImmediately: true }), (fiber) =>
+    Effect.onInterrupt(Fiber.join(fiber), () => Effect.sync(() => fiber.interruptUnsafe()))
+  )
 
 const createTables = Effect.fnUntraced(function* (sql: PgClient.PgClient) {
   // IF NOT EXISTS alone fails when two sessions create a table at the same time, as pods do that start together.

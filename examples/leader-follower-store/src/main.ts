@@ -11,9 +11,9 @@ import * as App from "./App.ts"
 import { say } from "./Setting.ts"
 import * as StoreConfig from "./StoreConfig.ts"
 
-/** What the environment does not say. */
+/** What the environment does not say. Each under the last name that counts, so that any name in the environment goes first. */
 const Defaults = ConfigProvider.layerAdd(
-  ConfigProvider.fromUnknown({ PORT: "8080", LEASE_DURATION: "10", RENEW_DEADLINE: "5", RETRY_PERIOD: "2" })
+  ConfigProvider.fromUnknown({ PORT: "8080", LEASE_DURATION: "10", RENEWAL_DEADLINE: "5", RETRY_PERIOD: "2" })
 )
 
 const Election = LeaderElection.layerConfig().pipe(

@@ -168,6 +168,23 @@ describe("three pods", () => {
       }).pipe(withLock)
     )
 
+    it.effect("say under which id a write may be sent again, also if the client gave none", () =>
+      Effect.gen(function* () {
+        const { follower, leader, store } = yield* three()
+        for (const pod of [leader, follower]) {
+          assert.strictEqual(
+            (yield* Pods.put(pod, "k", "v", `id-${pod.name}`)).headers.get("idempotency-key"),
+            `id-${pod.name}`
+          )
+          const { headers } = yield* Pods.ask(pod, "/keys/k", { method: "PUT", body: "v" })
+          const connection = yield* Effect.map(Layer.build(Layer.fresh(store)), (context) =>
+            Context.get(context, Store)
+          )
+          assert.strictEqual((yield* connection.entries(0, 10)).at(-1)?.id, headers.get("idempotency-key"))
+        }
+      }).pipe(withLock)
+    )
+
     it.effect("answer probes and metrics, and say who leads", () =>
       Effect.gen(function* () {
         const { leader, pods } = yield* three()

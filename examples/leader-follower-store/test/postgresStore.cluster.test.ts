@@ -5,8 +5,9 @@ import { LeaseLock } from "@effect-leader/core"
 import { PgClient } from "@effect/sql-pg"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Logger, Redacted, Schedule, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Logger, Option, Redacted, Schedule, Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
+import * as Net from "node:net"
 import { inspect } from "node:util"
 import * as PostgresStore from "../src/PostgresStore.ts"
 import { Store, StoreError } from "../src/Store.ts"
@@ -49,6 +50,36 @@ const fresh = Effect.map(database, (url): Database => {
       yield* sql`DROP TRIGGER stand_still ON store_current`
     }).pipe(Effect.provide(NodeServices.layer), Effect.orDie)
   }
+})
+
+/** A way to the server that can go dead: nothing is closed, and nothing comes through any more. */
+const wayTo = Effect.fnUntraced(function* (port: number) {
+  const sockets = new Set<Net.Socket>()
+  let isDead = false
+  const proxy = Net.createServer((client) => {
+    const server = Net.connect(port, "127.0.0.1")
+    for (const [from, to] of [
+      [client, server],
+      [server, client]
+    ] as const) {
+      sockets.add(from)
+      from.on("error", () => {})
+      from.on("data", (bytes) => isDead || to.write(bytes))
+      from.on("close", () => to.destroy())
+    }
+  })
+  yield* Effect.callback<void>((resume) => {
+    proxy.listen(0, "127.0.0.1", () => resume(Effect.void))
+  })
+  const end = Effect.sync(() => {
+    for (const socket of sockets) socket.destroy()
+    proxy.close()
+  })
+  const address = proxy.address()
+  const goDead = Effect.sync(() => {
+    isDead = true
+  })
+  return { port: typeof address === "object" ? (address?.port ?? 0) : 0, goDead, end }
 })
 
 describe("the PostgreSQL store", () => {
@@ -119,6 +150,28 @@ describe("the PostgreSQL store", () => {
         )
         assert.isAtMost(log.length, acknowledged.length + 3)
         assert.strictEqual((yield* store.put(1n, { id: "y", key: "y", value: "y" })).sequence, log.length + 1)
+      })
+    )
+
+    it.effect("keeps nobody waiting whom a connection that went dead does not answer", () =>
+      Effect.gen(function* () {
+        const url = new URL(Redacted.value(yield* database))
+        const way = yield* wayTo(Number(url.port))
+        url.port = String(way.port)
+        const store = yield* connect(Redacted.make(url.href))
+        // Before the connections are closed, which would wait for the server.
+        yield* Effect.addFinalizer(() => way.end)
+        yield* store.put(1n, { id: "1", key: "k", value: "v" })
+        yield* way.goDead
+        const put = yield* Effect.forkChild(store.put(1n, { id: "2", key: "k", value: "w" }), {
+          startImmediately: true
+        })
+        const raise = yield* Effect.forkChild(Effect.flip(store.raise(1n)), { startImmediately: true })
+        yield* Effect.sleep("1 second")
+        // As the end of a term does, which would overrun.
+        assert.isTrue(Option.isSome(yield* Effect.timeoutOption(Fiber.interrupt(put), "3 seconds")))
+        const error = yield* Effect.timeoutOption(Fiber.join(raise), "20 seconds")
+        assert.instanceOf(Option.getOrThrow(error), StoreError)
       })
     )
 

@@ -29,6 +29,13 @@ describe("the program", () => {
         })
       )
 
+      it.effect("takes the renew deadline by its older name, too", () =>
+        Effect.gen(function* () {
+          const message = yield* complaint({ LEASE_DURATION: "10", RENEWAL_DEADLINE: "12", RETRY_PERIOD: "2" })
+          assert.match(message, /renewDeadline \(12 s\) must be shorter than .* leaseDuration \(10 s\)/)
+        })
+      )
+
       const table: ReadonlyArray<readonly [Readonly<Record<string, string>>, string]> = [
         [{ STORE: "mysql" }, 'STORE: "mysql" is not known: write sqlite or postgres'],
         [{ LOCK_KIND: "zookeeper" }, 'LOCK_KIND: "zookeeper" is no kind of lock: write lease, configmap, '],
