@@ -90,9 +90,9 @@ const schedules = {
 }
 
 describe("thirty virtual days of crashes, restarts and resignations", () => {
-  it.effect.each([1, 2])(
-    "seed %d: each occurrence runs to its end exactly once, in order, never two at once",
-    (seed) =>
+  it.effect(
+    "each occurrence runs to its end exactly once, in order, never two at once",
+    () =>
       Effect.gen(function* () {
         const { run, runs } = makeRuns()
         const jobs: ReadonlyArray<Job> = [
@@ -101,11 +101,11 @@ describe("thirty virtual days of crashes, restarts and resignations", () => {
         ]
         const report = yield* Simulation.run({
           work: Scheduler.run(jobs),
-          seed,
+          seed: 1,
           duration: Duration.days(days),
           // Long, so that virtual days are cheap.
           settings: { leaseDuration: "1 hour", renewDeadline: "20 minutes", retryPeriod: "8 minutes" },
-          faults: yield* Random.withSeed(plan, seed),
+          faults: yield* Random.withSeed(plan, 1),
           // Clocks that drift apart for so long would be hours apart.
           rates: [1, 1, 1]
         })
@@ -133,15 +133,15 @@ describe("thirty virtual days of crashes, restarts and resignations", () => {
 })
 
 describe("a virtual hour of everything that can go wrong", () => {
-  it.effect.each([1, 2])(
-    "seed %d: each occurrence runs to its end at least once, in order, under tokens in order",
-    (seed) =>
+  it.effect(
+    "each occurrence runs to its end at least once, in order, under tokens in order",
+    () =>
       Effect.gen(function* () {
         const { run, runs } = makeRuns()
         const schedule = Cron.parseUnsafe("*/2 * * * *", "UTC")
         const report = yield* Simulation.run({
           work: Scheduler.run([{ name: "often", schedule, run: run("20 seconds"), onMissed: all }]),
-          seed,
+          seed: 2,
           duration: "1 hour"
         })
         assert.deepStrictEqual(report.violations, [], report.explain())
