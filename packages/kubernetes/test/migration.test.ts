@@ -182,7 +182,20 @@ describe("half a pair", () => {
       })
     )
 
-    it.effect(`its leader stops at once when somebody empties the ${half}`, () =>
+    it.effect(`its leader stops at once when another takes the ${half}`, () =>
+      Effect.gen(function* () {
+        const world = yield* makeWorld
+        yield* world.start("pair", "a")
+        yield* pass("1 second")
+        assert.deepStrictEqual(world.working(), ["a"])
+        yield* world[half].put(record("x", 5))
+        // Its work takes half a second to end.
+        yield* pass("600 millis")
+        assert.deepStrictEqual(world.working(), [])
+      })
+    )
+
+    it.effect(`its leader stops within a second when somebody empties the ${half}`, () =>
       Effect.gen(function* () {
         const world = yield* makeWorld
         yield* world.start("pair", "a")

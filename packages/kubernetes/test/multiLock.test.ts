@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -107,6 +108,35 @@ describe("a write of a pair", () => {
       assert.isUndefined(holderOf(primary.current()))
       assert.isUndefined(Option.getOrThrow(primary.current().record).incarnation)
       assert.strictEqual(holderOf(yield* pair().read), "new kind")
+    })
+  )
+
+  it.effect("that claims the pair, and may not write the secondary, gives the primary back", () =>
+    Effect.gen(function* () {
+      const { pair, primary } = yield* setup
+      const denied = new LeaseLock.LockError({ lock: "pair", reason: new LeaseLock.Denied({}) })
+      const lock = pair({ secondary: (own) => ({ ...own, write: () => Effect.fail(denied) }) })
+      assert.strictEqual((yield* reasonOf(lock.write(yield* lock.read, ours("a", 1))))._tag, "Denied")
+      assert.isUndefined(holderOf(primary.current()))
+    })
+  )
+
+  it.effect("that claims the pair is no news of anybody else, however long the secondary takes", () =>
+    Effect.gen(function* () {
+      const { pair } = yield* setup
+      const former = pair()
+      yield* former.write(yield* former.read, ours("a", 1))
+      const lock = pair({
+        secondary: (own) => ({ ...own, write: (...args) => Effect.delay(own.write(...args), "2 seconds") })
+      })
+      const before = yield* lock.read
+      const { told } = yield* follow(lock, before)
+      const claim = yield* Effect.forkChild(lock.write(before, ours("b", 2)), { startImmediately: true })
+      yield* pass("1900 millis")
+      assert.deepStrictEqual(told, [])
+      yield* pass("1 second")
+      const { version } = yield* Fiber.join(claim)
+      assert.deepStrictEqual(told, [`b ${version}`])
     })
   )
 

@@ -10,7 +10,6 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { parseAllDocuments } from "yaml"
 import { Identity, KubernetesClient, KubernetesLock, LeaderEvents, LeaderRouting, Rbac } from "../src/index.ts"
-import { lockTypes } from "../src/internal/LockTypes.ts"
 import { collecting } from "./Collecting.ts"
 import { record, startServer, until, watchIsOpen, writeKubeconfig } from "./EmbeddedLock.ts"
 
@@ -41,19 +40,6 @@ const locking = (
     const created = yield* lock.write(yield* lock.read, record("a"))
     yield* lock.write(created, record("b"))
     yield* lock.changes(created).pipe(Stream.runHead)
-  })
-
-/** The requests that a lock of this kind is made of. */
-const requesting = (kind: Rbac.LockKind, made: "by PUT" | "by POST"): Part["use"] =>
-  Effect.fnUntraced(function* ({ client: layer }) {
-    const client = yield* Effect.provide(KubernetesClient.KubernetesClient, yield* Layer.build(layer))
-    const reference = { ...lockTypes[kind], namespace, name: "reports" }
-    yield* Effect.flip(client.get(reference))
-    const object = { apiVersion: "v1", kind, metadata: { name: "reports" } }
-    const created = yield* made === "by PUT" ? client.update(reference, object) : client.create(reference, object)
-    yield* client.update(reference, { ...created, metadata: { ...created.metadata, annotations: { a: "b" } } })
-    const { resourceVersion = "" } = created.metadata
-    yield* client.watch(reference, { resourceVersion }).pipe(Stream.runHead)
   })
 
 type Surroundings = LeaderElection.LeaderElection | KubernetesClient.KubernetesClient | Identity.Identity
@@ -93,8 +79,16 @@ const labelled = (server: Server) =>
 
 const parts: ReadonlyArray<Part> = [
   { name: "a Lease", rules: Rbac.forLease("reports"), use: locking(KubernetesLock.layerLease({ name: "reports" })) },
-  { name: "a ConfigMap", rules: Rbac.forLock("ConfigMap", "reports"), use: requesting("ConfigMap", "by POST") },
-  { name: "Endpoints", rules: Rbac.forLock("Endpoints", "reports"), use: requesting("Endpoints", "by PUT") },
+  {
+    name: "a ConfigMap",
+    rules: Rbac.forLock("ConfigMap", "reports"),
+    use: locking(KubernetesLock.layerConfigMap({ name: "reports" }))
+  },
+  {
+    name: "Endpoints",
+    rules: Rbac.forLock("Endpoints", "reports"),
+    use: locking(KubernetesLock.layerEndpoints({ name: "reports" }))
+  },
   {
     name: "routing by the Service's selector",
     rules: Rbac.forServiceSelector("reports"),

@@ -2,7 +2,8 @@
  * What happens to either of two locks that are held together, as one sequence in the order of their fences.
  *
  * A write of both is two notices, and what the first one leaves is a pair that nobody wrote. So a notice that leaves the
- * halves unlike is held back for the other's, for up to a second. Both streams have connections of their own, and the
+ * halves unlike is held back for the other's, for up to a second, and for as long as an own claim is under way. Not so that
+ * somebody else holds half of what was ours: our work ends at once. Both streams have connections of their own, and the
  * notice of the earlier write may come last: told by itself it would look older than what was told before. Should it come
  * that late, the changes fail, and the election reads again. Versions may be skipped, but the last one is always told.
  */
@@ -27,12 +28,16 @@ export interface Followed {
   /** Keeps what an observation was made of. */
   readonly observe: (halves: Halves) => LeaseLock.Observation
   readonly fail: (reason: LeaseLock.LockError["reason"]) => LeaseLock.LockError
+  /** Returns when this process is not about to take both. */
+  readonly noClaim: Effect.Effect<void>
+  /** Whether this process wrote it. */
+  readonly isOwn: (record: LeaseLock.LeaseRecord) => boolean
 }
 
 const longestWait = "1 second"
 
 export const follow = (
-  { changes, fail, observe, see }: Followed,
+  { changes, fail, isOwn, noClaim, observe, see }: Followed,
   after: Halves
 ): Stream.Stream<LeaseLock.Observation, LeaseLock.LockError> =>
   Stream.unwrap(
@@ -57,13 +62,18 @@ export const follow = (
       yield* Effect.forkScoped(listen("primary"), { startImmediately: true })
       yield* Effect.forkScoped(listen("secondary"), { startImmediately: true })
 
+      const isTakenFromUs = () =>
+        Option.exists(told.record, isOwn) && (isAnothers(halves.primary) || isAnothers(halves.secondary))
+      const isAnothers = ({ observation }: Half) =>
+        Option.exists(observation.record, (record) => Option.isSome(record.holder) && !isOwn(record))
       const whole = Effect.gen(function* () {
-        while (!isWhole(halves)) yield* Queue.take(signal)
+        while (!isWhole(halves) && !isTakenFromUs()) yield* Queue.take(signal)
       })
 
       const next = Effect.gen(function* () {
         yield* Queue.take(signal)
         yield* Effect.timeoutOption(whole, longestWait)
+        yield* noClaim
         const observation = observe(halves)
         if (observation.version === told.version) return Option.none()
         const isLate = observation.fence <= told.fence && !isDeletion(told, observation)

@@ -4,8 +4,8 @@
  *
  * Every write goes to the primary first, which puts the candidates for the pair in order, and then to the secondary, each
  * against the half that was seen of it. A write of half the pair is no success, and the next read shows what became of it.
- * A claim that another one beat to the secondary gives the primary back, so that the pair is not left in dispute. A renewal
- * does not: its holder may still work.
+ * A claim that is refused the secondary, because another one was faster or the Role does not allow it, gives the primary
+ * back, so that the pair is not left in dispute. A renewal does not: its holder may still work.
  *
  * Fences are the greater of the two, which is right if both locks count together. Every write checks that they do: each
  * half must come out greater than all before it.
@@ -13,6 +13,7 @@
 import { LeaseLock } from "@effect-leader/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as MultiChanges from "./MultiChanges.ts"
@@ -32,6 +33,9 @@ export const make = ({ kinds, name, ...locks }: Options): Lock => {
   const fail = (reason: LeaseLock.LockError["reason"]) => new LeaseLock.LockError({ lock: name, reason })
   const known = new WeakMap<LeaseLock.Observation, Halves>()
   const newest: { primary?: LeaseLock.Observation; secondary?: LeaseLock.Observation } = {}
+  // A claim under way leaves a pair that is half its own, which is no news of anybody else.
+  const claims = { underWay: 0, ended: Latch.makeUnsafe(true) }
+  let ownIncarnation: string | undefined
 
   const see = (side: keyof Halves, observation: LeaseLock.Observation): Half => {
     const before = newest[side]
@@ -77,15 +81,34 @@ export const make = ({ kinds, name, ...locks }: Options): Lock => {
           })
         )
 
+  const whileClaiming = <A, E>(claim: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.suspend(() => {
+      claims.underWay += 1
+      claims.ended.closeUnsafe()
+      return claim
+    }).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          claims.underWay -= 1
+          if (claims.underWay === 0) claims.ended.openUnsafe()
+        })
+      )
+    )
+
   const write = Effect.fnUntraced(function* (expected: LeaseLock.Observation, next: LeaseLock.LeaseRecord) {
     const halves = yield* halvesOf(expected)
+    if (Option.isSome(next.holder)) ownIncarnation = next.incarnation
+    return yield* isClaim(halves.primary, next) ? whileClaiming(writeBoth(halves, next)) : writeBoth(halves, next)
+  })
+
+  const writeBoth = Effect.fnUntraced(function* (halves: Halves, next: LeaseLock.LeaseRecord) {
     const primary = yield* locks.primary.write(halves.primary.observation, next)
     yield* checkOrder(primary, greatestFence(halves), kinds.primary)
     const secondary = yield* locks.secondary
       .write(halves.secondary.observation, next)
       .pipe(
         Effect.tapError(({ reason }) =>
-          reason._tag === "Conflict" && isClaim(halves.primary, next)
+          reason._tag !== "Unavailable" && isClaim(halves.primary, next)
             ? Effect.ignore(locks.primary.write(primary, givenBack(next)))
             : Effect.void
         )
@@ -95,7 +118,17 @@ export const make = ({ kinds, name, ...locks }: Options): Lock => {
   })
 
   const follow = (after: Halves) =>
-    MultiChanges.follow({ changes: (side, from) => locks[side].changes(from), see, observe, fail }, after)
+    MultiChanges.follow(
+      {
+        changes: (side, from) => locks[side].changes(from),
+        see,
+        observe,
+        fail,
+        noClaim: claims.ended.await,
+        isOwn: ({ incarnation }) => incarnation !== undefined && incarnation === ownIncarnation
+      },
+      after
+    )
 
   /** What somebody else observed is read again first. */
   const readAndFollow = (after: LeaseLock.Observation) =>

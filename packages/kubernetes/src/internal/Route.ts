@@ -57,6 +57,7 @@ export const run = Effect.fnUntraced(function* <Self>({ client, election, route,
   const inTerm = Effect.gen(function* () {
     const term = yield* Term
     const own: FencedObject.Mark = { lock: election.name, token: term.token }
+    const number = said.begin()
     const { object: reference, ...routed } = route
     const object = FencedObject.make({ ...routed, client, reference, own })
 
@@ -88,7 +89,9 @@ export const run = Effect.fnUntraced(function* <Self>({ client, election, route,
     const round = Effect.flatMap(Effect.tapError(hold, said.notRouted), (left) =>
       Effect.andThen(said.routed, Effect.raceFirst(untilChanged(left), keepUp))
     )
-    yield* forever(said, round).pipe(Effect.ensuring(takeAway(said, term, object.undo(route.toNobody), client.scope)))
+    yield* forever(said, round).pipe(
+      Effect.ensuring(takeAway(said, number, term, object.undo(route.toNobody), client.scope))
+    )
   })
 
   yield* onceDone(said, route.atStart)
@@ -154,6 +157,7 @@ const longestTakingAway = Duration.seconds(1)
  */
 const takeAway = Effect.fnUntraced(function* (
   said: Speech,
+  number: number,
   term: Term.TermShape,
   undo: Effect.Effect<"Nothing" | "Undone", FencedObject.Failure>,
   scope: Scope.Scope
@@ -166,7 +170,7 @@ const takeAway = Effect.fnUntraced(function* (
   const waiting = Fiber.await(fiber).pipe(
     Effect.timeoutOption(limit),
     Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe())),
-    Effect.flatMap((exit) => said.tookAway(exit, limit))
+    Effect.flatMap((exit) => said.tookAway(number, exit, limit))
   )
   yield* isWaitedFor ? waiting : Effect.forkIn(waiting, scope, { startImmediately: true })
 })
@@ -180,7 +184,10 @@ const speech = (election: string, object: string) => {
   const gauge = Metric.withAttributes(routedGauge, { name: election, object })
   let isRouted = false
   let lastTrouble: string | undefined
+  let terms = 0
   return {
+    /** Which term speaks: what a former one still does says nothing of this one. */
+    begin: () => ++terms,
     routed: Effect.suspend(() => {
       if (isRouted) return Effect.void
       isRouted = true
@@ -212,8 +219,13 @@ const speech = (election: string, object: string) => {
     forget: () => {
       lastTrouble = undefined
     },
-    tookAway: (exit: Option.Option<Exit.Exit<"Nothing" | "Undone", FencedObject.Failure>>, limit: Duration.Duration) =>
+    tookAway: (
+      number: number,
+      exit: Option.Option<Exit.Exit<"Nothing" | "Undone", FencedObject.Failure>>,
+      limit: Duration.Duration
+    ) =>
       Effect.suspend(() => {
+        if (number !== terms) return Effect.void
         isRouted = false
         const why = Option.match(exit, {
           onNone: () => `nothing came within ${Duration.format(limit)}`,
