@@ -328,7 +328,7 @@ const handleHere = <Self, E, R>(
                 _tag: "InDoubt",
                 why: message,
                 // The handler may have taken the body.
-                canRepeat: mayRepeat(request) && !RequestBody.isExpected(request),
+                canRepeat: mayRepeat(request) && RequestBody.isAbsent(request),
                 by: "handler"
               }
             : { _tag: "NotDone", why: message, canRepeat: true }

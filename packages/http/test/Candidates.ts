@@ -23,22 +23,31 @@ interface Own {
   /** Undici's unless given. */
   readonly client?: Layer.Layer<HttpClient.HttpClient>
   readonly gracefulShutdownTimeout?: Duration.Input
+  /** Of HTTP/1 unless given. */
+  readonly makeServer?: Server.Make
 }
 
 export const start = Effect.fnUntraced(function* (
   identity: string,
   handlers: Handlers,
-  { client = NodeHttpClient.layerUndici, gracefulShutdownTimeout, ...options }: LeaderForwarding.Options & Own = {}
+  { gracefulShutdownTimeout, makeServer, ...options }: LeaderForwarding.Options & Own = {}
 ) {
-  const server = yield* Server.listen(0, gracefulShutdownTimeout)
+  const server = yield* Server.listen(0, gracefulShutdownTimeout, makeServer)
   const scripted = yield* ScriptedElection.make(identity, server.address)
-  const routes = handlers.pipe(
+  return { ...scripted, ...(yield* server.serve(routes(handlers, scripted, options))) }
+})
+
+/** Of a candidate that some other server, or none, serves. */
+export const routes = (
+  handlers: Handlers,
+  { layer }: ScriptedElection.Scripted,
+  { client = NodeHttpClient.layerUndici, ...options }: LeaderForwarding.Options & Pick<Own, "client"> = {}
+) =>
+  handlers.pipe(
     Layer.provide(LeaderForwarding.layer(options)),
-    Layer.provide(scripted.layer),
+    Layer.provide(layer),
     Layer.provide(Layer.fresh(client))
   )
-  return { ...scripted, ...(yield* server.serve(routes)) }
-})
 
 /** A peer that answers no request as it should: does so with each connection once a request came. */
 export const brokenPeer = (onRequest: (socket: Socket) => void) =>

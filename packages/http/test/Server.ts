@@ -16,10 +16,16 @@ export interface Server {
   readonly close: Effect.Effect<void>
 }
 
+export type Make = Parameters<typeof NodeHttpServer.layer>[0]
+
 /** A server that listens, and answers nothing before it is told to serve. */
-export const listen = Effect.fnUntraced(function* (port = 0, gracefulShutdownTimeout: Duration.Input = "20 seconds") {
+export const listen = Effect.fnUntraced(function* (
+  port = 0,
+  gracefulShutdownTimeout: Duration.Input = "20 seconds",
+  make: Make = createServer
+) {
   const scope = yield* Scope.make()
-  const context = yield* NodeHttpServer.layer(createServer, { host: "127.0.0.1", port, gracefulShutdownTimeout }).pipe(
+  const context = yield* NodeHttpServer.layer(make, { host: "127.0.0.1", port, gracefulShutdownTimeout }).pipe(
     Layer.fresh,
     Layer.buildWithScope(scope)
   )

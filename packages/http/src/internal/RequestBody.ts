@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
 import type { HttpServerError } from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 
 export interface RequestBody {
@@ -13,14 +14,29 @@ export interface RequestBody {
   readonly canRepeat: () => boolean
 }
 
-export const isExpected = ({ headers }: HttpServerRequest): boolean =>
-  headers["transfer-encoding"] !== undefined || (lengthOf(headers) ?? 0) > 0
+/**
+ * Whether there is none for certain. Only HTTP/1 has to announce a body (RFC 9112, 6.3): HTTP/2 says with the headers whether
+ * anything follows, and a web `Request` has one or not, each without a header for it.
+ */
+export const isAbsent = ({ headers, source }: HttpServerRequest): boolean => {
+  const length = lengthOf(headers)
+  if (length !== undefined) return length === 0
+  if (source instanceof Request) return source.body === null
+  if (Predicate.hasProperty(source, "httpVersionMajor") && source.httpVersionMajor === 1) {
+    return headers["transfer-encoding"] === undefined
+  }
+  return (
+    Predicate.hasProperty(source, "stream") &&
+    Predicate.hasProperty(source.stream, "endAfterHeaders") &&
+    source.stream.endAfterHeaders === true
+  )
+}
 
 export const of = (
   request: HttpServerRequest,
   maxBufferedBody: number
 ): Effect.Effect<RequestBody, HttpServerError> => {
-  if (!isExpected(request)) return Effect.succeed({ body: HttpBody.empty, canRepeat: () => true })
+  if (isAbsent(request)) return Effect.succeed({ body: HttpBody.empty, canRepeat: () => true })
   const type = request.headers["content-type"]
   const length = lengthOf(request.headers)
   if (length !== undefined && length <= maxBufferedBody) {
@@ -38,6 +54,6 @@ export const of = (
 }
 
 const lengthOf = (headers: HttpServerRequest["headers"]): number | undefined => {
-  const length = headers["content-length"]
-  return length === undefined ? undefined : Number(length)
+  const length = Number(headers["content-length"])
+  return Number.isSafeInteger(length) ? length : undefined
 }
