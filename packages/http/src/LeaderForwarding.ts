@@ -149,8 +149,10 @@ export function layerRedirect<Self>(
 /**
  * Gives the lock back as the first thing of an orderly end, while this candidate still answers: what reaches it from then on
  * goes to the next leader. Put it among the routes. Without it the server ends first, and for as long nobody takes requests.
+ * A term that begins while the server closes is given back too.
  *
- * Handlers that run in the term at that moment are interrupted: their clients are told as in the table above.
+ * Handlers that run in the term at that moment are interrupted: their clients are told as in the table above. Work that does
+ * not end is waited for until its lease has run out, and no longer: the lock is not given back then.
  *
  * ```ts
  * import { LeaderForwarding, LeaderHealth } from "@effect-leader/http"
@@ -173,7 +175,19 @@ export function layerHandover<Self>(
 }
 
 const handoverOf = <Self>(service: ElectionClass<Self>): Layer.Layer<never, never, Self> =>
-  Layer.effectDiscard(Effect.flatMap(service, ({ resign }) => BeforeClose.run(resign)))
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const election = yield* service
+      const scope = yield* Effect.scope
+      const overrun = Whereabouts.until(election, (it) => it._tag === "Draining" && it.overrun)
+      const giveBack = Effect.raceFirst(election.resign, overrun)
+      // A candidate that ends may still win: another goes, or there is no other.
+      const giveBackAgain = Stream.runForEach(SubscriptionRef.changes(election.leadership), (it) =>
+        it._tag === "Leading" ? giveBack : Effect.void
+      )
+      yield* BeforeClose.run(Effect.andThen(giveBack, Effect.forkIn(giveBackAgain, scope)))
+    })
+  )
 
 /** How one request gets to the leader. Asked for once a request, since a body can be taken only once. */
 type Courier = (errand: Errand) => (to: Destination) => Effect.Effect<Attempt.Attempt>
@@ -316,24 +330,25 @@ const handleHere = <Self, E, R>(
       return handled
     })
     const over = Whereabouts.until(election, (it) => it._tag !== "Leading" || it.term !== term)
+    const missed = ({ message }: Term.NotLeading): Attempt.Attempt =>
+      hasStarted
+        ? {
+            _tag: "InDoubt",
+            why: message,
+            // The handler may have taken the body.
+            canRepeat: mayRepeat(request) && RequestBody.isAbsent(request),
+            by: "handler"
+          }
+        : { _tag: "NotDone", why: message, canRepeat: true }
     return yield* term.guard(work).pipe(
-      // What the header says is said of this hop, not of one that the handler made.
       Effect.map((response) =>
-        answered(cutWhen(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), over))
+        term.isValid()
+          ? // What the header says is said of this hop, not of one that the handler made.
+            answered(cutWhen(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), over))
+          : // After a pause the handler can be quicker than whatever ends it.
+            missed(new Term.NotLeading({ reason: `term ${term.token} had run out when it was answered` }))
       ),
-      Effect.catchIf(isNotLeading, ({ message }) =>
-        Effect.succeed<Attempt.Attempt>(
-          hasStarted
-            ? {
-                _tag: "InDoubt",
-                why: message,
-                // The handler may have taken the body.
-                canRepeat: mayRepeat(request) && RequestBody.isAbsent(request),
-                by: "handler"
-              }
-            : { _tag: "NotDone", why: message, canRepeat: true }
-        )
-      )
+      Effect.catchIf(isNotLeading, (error) => Effect.succeed(missed(error)))
     )
   })
 

@@ -4,7 +4,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { LeaderElection, LeaseLock } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope, Stream, SubscriptionRef } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { LeaderForwarding, LeaderHealth } from "../src/index.ts"
 import * as Server from "./Server.ts"
@@ -14,7 +14,12 @@ interface Write {
   readonly token: bigint
 }
 
-const timings = { leaseDuration: "3 seconds", renewDeadline: "2 seconds", retryPeriod: "300 millis" } as const
+const timings = {
+  leaseDuration: "3 seconds",
+  renewDeadline: "2 seconds",
+  retryPeriod: "300 millis",
+  drainTimeout: "500 millis"
+} as const
 
 const start = Effect.fnUntraced(function* (
   lock: Context.Context<LeaseLock.LeaseLock>,
@@ -142,6 +147,58 @@ describe("layerHandover", () => {
       const [own, next] = writes
       assert.deepStrictEqual([own?.key, next?.key], ["own", "late"])
       assert.isTrue((next?.token ?? 0n) > (own?.token ?? 0n))
+    })
+  )
+
+  it.live("waits no longer for work that overruns, so that the program ends", () =>
+    Effect.gen(function* () {
+      const lock = yield* Layer.build(LeaseLock.layerMemory({ name: "reports" }))
+      const stuck = yield* Deferred.make<void>()
+      const a = yield* start(lock, "a", [], LeaderForwarding.layerHandover())
+      yield* Effect.forkDetach(a.whileLeading(Effect.uninterruptible(Deferred.await(stuck))))
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => a.isLeader })
+      const overrun = yield* Effect.forkChild(
+        Stream.runHead(
+          Stream.filter(SubscriptionRef.changes(a.leadership), (it) => it._tag === "Draining" && it.overrun)
+        )
+      )
+      yield* a.close
+      assert.isTrue(Option.isSome(yield* Fiber.join(overrun)))
+      yield* Deferred.succeed(stuck, undefined)
+    })
+  )
+
+  it.live("gives back at once what it wins while the server closes", () =>
+    Effect.gen(function* () {
+      const lock = yield* Layer.build(LeaseLock.layerMemory({ name: "reports" }))
+      const asked = yield* Deferred.make<void>()
+      const slow = HttpRouter.add(
+        "GET",
+        "/slow",
+        Effect.andThen(
+          Deferred.succeed(asked, undefined),
+          Effect.as(Effect.sleep("1900 millis"), HttpServerResponse.empty())
+        )
+      )
+      const a = yield* start(lock, "a", [])
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => a.isLeader })
+      const b = yield* start(lock, "b", [], Layer.merge(LeaderForwarding.layerHandover(), slow))
+      const answer = yield* Effect.forkChild(
+        Effect.promise((signal) => fetch(`${b.url}/slow`, { headers: { connection: "close" }, signal }))
+      )
+      yield* Deferred.await(asked)
+      const gaveBack = yield* SubscriptionRef.changes(b.leadership).pipe(
+        Stream.dropUntil((it) => it._tag === "Leading"),
+        Stream.filter((it) => it._tag === "Standby"),
+        Stream.runHead,
+        Effect.forkChild
+      )
+      const closing = yield* Effect.forkChild(b.close)
+      yield* a.close
+      assert.isTrue(Option.isSome(yield* Fiber.join(gaveBack)))
+      assert.isUndefined(closing.pollUnsafe(), "the server still closes")
+      yield* Fiber.join(closing)
+      yield* Fiber.join(answer)
     })
   )
 })

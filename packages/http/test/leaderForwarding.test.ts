@@ -511,6 +511,24 @@ describe("a term that ends while its handler runs", () => {
     })
   )
 
+  it.live("is in doubt as well if the handler was quicker than what ends it, as after a pause", () =>
+    Effect.gen(function* () {
+      const answers: Candidates.Handlers = HttpRouter.add(
+        "POST",
+        "/x",
+        Effect.andThen(
+          LeaderElection.Term,
+          Effect.suspend(() => Effect.as(expire, HttpServerResponse.text("late")))
+        )
+      )
+      const a = yield* Candidates.start("a", answers)
+      const { expire } = yield* a.lead(7n)
+      const answer = yield* ask(`${a.url}/x`, { method: "POST", body: "x" })
+      assert.deepStrictEqual(outcome(answer), { status: 503, outcome: "in-doubt", retryAfter: null })
+      assert.include(answer.text, "term 7 had run out when it was answered")
+    })
+  )
+
   it.live("one hop away it is the same to the client", () =>
     Effect.gen(function* () {
       const { a, end } = yield* stuck()

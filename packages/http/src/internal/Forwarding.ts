@@ -47,7 +47,7 @@ const targetOf = ({ originalUrl }: HttpServerRequest): string => {
 const decoded = (target: string): string => {
   const path = target.endsWith("?") ? target.slice(0, -1) : target
   return path.replace(/(?:%[0-9a-f]{2})+/gi, (bytes) =>
-    new TextDecoder().decode(Buffer.from(bytes.replaceAll("%", ""), "hex"))
+    new TextDecoder().decode(Uint8Array.from(bytes.split("%").slice(1), (hex) => Number.parseInt(hex, 16)))
   )
 }
 
