@@ -4,10 +4,17 @@
  * with its next term.
  */
 import { LeaderElection } from "@effect-leader/core"
-import { Effect, Layer, Schedule } from "effect"
+import { Duration, Effect, Layer, Metric, Schedule } from "effect"
 import { Store } from "./Store.ts"
 
-const whileLeading = Effect.gen(function* () {
+/** For an alert: one now and then is a leader that was paused; more of them need somebody to act. */
+export const refusedTerms = Metric.counter("store_refused_terms_total", {
+  description: "Terms of this pod whose token the store refused",
+  incremental: true
+})
+
+/** `refusals` counts the terms before this one, without a term between them that the store took. */
+const whileLeading = Effect.fnUntraced(function* (refusals: { count: number }) {
   const store = yield* Store
   const election = yield* LeaderElection.LeaderElection
   const { token } = yield* LeaderElection.Term
@@ -15,23 +22,34 @@ const whileLeading = Effect.gen(function* () {
     Effect.tapErrorTag("StoreError", (error) => Effect.logWarning(error.message)),
     Effect.retry({ while: (error) => error._tag === "StoreError", schedule: Schedule.spaced("1 second") })
   )
+  const accepted = Effect.suspend(() => {
+    refusals.count = 0
+    return Effect.logInfo(`the store refuses tokens older than ${token} from now on`)
+  })
   yield* raise.pipe(
-    Effect.andThen(Effect.logInfo(`the store refuses tokens older than ${token} from now on`)),
+    Effect.andThen(accepted),
     Effect.andThen(Effect.repeat(raise, Schedule.spaced("5 seconds"))),
     Effect.catchTag("StaleToken", (error) =>
-      Effect.andThen(
-        Effect.logError(
-          `${error.message}. This pod gives the lock back. Either it was paused and another leads. Or some pods elect on ` +
-            "another lock. Or the lock is a new one, as in a new cluster, and its tokens begin anew: if that is so, run " +
-            "UPDATE store_fence SET token = 0 on the database"
-        ),
-        election.resign
-      )
+      Effect.gen(function* () {
+        const delay = delayAfter(refusals.count++)
+        yield* Metric.update(refusedTerms, 1)
+        yield* Effect.logError(
+          `${error.message}. This pod gives the lock back in ${Duration.format(delay)}. Either it was paused and another ` +
+            "leads. Or some pods elect on another lock. Or the lock is a new one, as in a new cluster, and its tokens begin " +
+            "anew: if that is so, run UPDATE store_fence SET token = 0 on the database"
+        )
+        yield* Effect.sleep(delay)
+        yield* election.resign
+      })
     ),
     Effect.catchTag("StoreError", Effect.die)
   )
 })
 
+/** Where every pod is refused, they would else hand the lock round without end. */
+const delayAfter = (refusals: number): Duration.Duration =>
+  refusals === 0 ? Duration.zero : Duration.seconds(Math.min(2 ** (refusals - 1), 30))
+
 export const layer: Layer.Layer<never, never, LeaderElection.LeaderElection | Store> = Layer.effectDiscard(
-  Effect.forkScoped(LeaderElection.whileLeading(whileLeading))
+  Effect.suspend(() => Effect.forkScoped(LeaderElection.whileLeading(whileLeading({ count: 0 }))))
 )
