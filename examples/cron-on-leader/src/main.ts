@@ -11,6 +11,7 @@ import { Identity, KubernetesClient, KubernetesLock } from "@effect-leader/kuber
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
@@ -21,13 +22,14 @@ import * as KubernetesJobLog from "./KubernetesJobLog.ts"
 import { name } from "./manifests.ts"
 import * as Scheduler from "./Scheduler.ts"
 
-const Server = Layer.unwrap(
-  Effect.gen(function* () {
-    const host = yield* Config.String("HOST").pipe(Config.withDefault("0.0.0.0"))
-    const port = yield* Config.Port("PORT").pipe(Config.withDefault(8080))
-    return NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "2 seconds" })
-  })
-)
+/** The leader's address needs the port as well, where the environment does not say it. */
+const Defaults = ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ PORT: "8080" }))
+
+const Server = NodeHttpServer.layerConfig(createServer, {
+  host: Config.String("HOST").pipe(Config.withDefault("0.0.0.0")),
+  port: Config.Port("PORT"),
+  gracefulShutdownTimeout: Config.succeed("2 seconds")
+})
 
 const Pages = Layer.mergeAll(LeaderHealth.layer(), LeaderMetrics.layer(), LeaderStatus.layer())
 
@@ -40,7 +42,7 @@ const Election = LeaderElection.layerConfig().pipe(
 const Main = Layer.mergeAll(
   Scheduler.layer(jobs).pipe(Layer.provide(KubernetesJobLog.layer({ name }))),
   HttpRouter.serve(Pages, { disableLogger: true }).pipe(Layer.provide(Server))
-).pipe(Layer.provide(Election), Layer.provide(KubernetesClient.layer))
+).pipe(Layer.provide(Election), Layer.provide(KubernetesClient.layer), Layer.provide(Defaults))
 
 Layer.launch(Main).pipe(
   // What is wrong with the settings is told in its own words, without a stack.

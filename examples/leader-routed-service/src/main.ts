@@ -8,18 +8,19 @@
 import { LeaderElection } from "@effect-leader/core"
 import { Identity, KubernetesClient, KubernetesLock, LeaderEvents, LeaderRouting } from "@effect-leader/kubernetes"
 import { NodeHttpClient, NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Config, Effect, Layer, Logger } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Logger } from "effect"
 import { createServer } from "node:http"
 import { name } from "./manifests.ts"
 import * as Service from "./Service.ts"
 
-const Server = Layer.unwrap(
-  Effect.gen(function* () {
-    const host = yield* Config.String("HOST").pipe(Config.withDefault("0.0.0.0"))
-    const port = yield* Config.Port("PORT").pipe(Config.withDefault(8080))
-    return NodeHttpServer.layer(createServer, { host, port, gracefulShutdownTimeout: "2 seconds" })
-  })
-)
+/** The leader's address needs the port as well, where the environment does not say it. */
+const Defaults = ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ PORT: "8080" }))
+
+const Server = NodeHttpServer.layerConfig(createServer, {
+  host: Config.String("HOST").pipe(Config.withDefault("0.0.0.0")),
+  port: Config.Port("PORT"),
+  gracefulShutdownTimeout: Config.succeed("2 seconds")
+})
 
 const Election = LeaderElection.layerConfig().pipe(
   Layer.provide(KubernetesLock.layerLease({ name })),
@@ -32,7 +33,8 @@ const Main = Service.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(LeaderRouting.layerServiceSelector({ service: name }), LeaderEvents.layer())),
   Layer.provide(Election),
   Layer.provide(Identity.layer),
-  Layer.provide(KubernetesClient.layer)
+  Layer.provide(KubernetesClient.layer),
+  Layer.provide(Defaults)
 )
 
 Layer.launch(Main).pipe(
