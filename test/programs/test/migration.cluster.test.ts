@@ -11,7 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { example, holder, podsOf, until } from "../src/OnCluster.ts"
+import { example, forbidden, holder, podsOf, until } from "../src/OnCluster.ts"
+import * as SeenTerms from "../src/SeenTerms.ts"
 import { allReady, following, name, remove } from "../src/StoreOnCluster.ts"
 
 const both = Layer.merge(Cluster.layer(), PostgresServer.layer)
@@ -37,6 +38,7 @@ it.layer(both, { excludeTestServices: true, timeout: "15 minutes" })("the leader
         yield* kubectl(["scale", `statefulset/${name}`, "--replicas=3"])
         yield* kubectl(["rollout", "status", `statefulset/${name}`, "--timeout=120s"])
         const pods = yield* following
+        const terms = yield* SeenTerms.follow(() => pods)
         const clients = Clients.make(() => pods)
         const writing = yield* Effect.forkScoped(
           Effect.forEach(
@@ -70,8 +72,12 @@ it.layer(both, { excludeTestServices: true, timeout: "15 minutes" })("the leader
           log.map((_, index) => index + 1)
         )
         assert.isAtLeast(log.length, clients.count())
+        const seen = yield* terms.check
+        assert.isAtLeast(seen, 3, "each kind was led under")
+        assert.deepStrictEqual(yield* forbidden(yield* podsOf(name)), [])
         yield* Console.log(
-          `migrated under ${new Set(tokens).size} leaders, with ${clients.count()} writes acknowledged`
+          `migrated: ${seen} terms were seen, none overlapped, ${new Set(tokens).size} wrote, ` +
+            `${clients.count()} writes were acknowledged`
         )
         assert.include(yield* podsOf(name), yield* holder(name))
         yield* remove(`${name}/postgres`)
