@@ -1,7 +1,7 @@
 /**
  * Shuts the former leader out of the store when a term begins, before its first write comes. And the other way round: a
- * leader that the store has shut out gives the lock back, since all its writes would be refused. It gets a greater token
- * with its next term.
+ * leader that the store has shut out gives the lock back, since all its writes would be refused, and gets a greater token
+ * with its next term. So does one that cannot reach the store.
  */
 import { LeaderElection } from "@effect-leader/core"
 import { Duration, Effect, Layer, Metric, Schedule } from "effect"
@@ -13,42 +13,47 @@ export const refusedTerms = Metric.counter("store_refused_terms_total", {
   incremental: true
 })
 
-/** `refusals` counts the terms before this one, without a term between them that the store took. */
-const whileLeading = Effect.fnUntraced(function* (refusals: { count: number }) {
+/** `vain` counts the terms before this one since the last one that the store took. */
+const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
   const store = yield* Store
   const election = yield* LeaderElection.LeaderElection
   const { token } = yield* LeaderElection.Term
   const raise = store.raise(token).pipe(
     Effect.tapErrorTag("StoreError", (error) => Effect.logWarning(error.message)),
-    Effect.retry({ while: (error) => error._tag === "StoreError", schedule: Schedule.spaced("1 second") })
+    Effect.retry({ while: (error) => error._tag === "StoreError", schedule: Schedule.spaced("1 second"), times: 5 })
   )
   const accepted = Effect.suspend(() => {
-    refusals.count = 0
+    vain.count = 0
     return Effect.logInfo(`the store refuses tokens older than ${token} from now on`)
+  })
+  const giveBack = Effect.fnUntraced(function* (why: string) {
+    const delay = delayAfter(vain.count++)
+    yield* Effect.logError(`${why}. This pod gives the lock back in ${Duration.format(delay)}`)
+    yield* Effect.sleep(delay)
+    yield* election.resign
   })
   yield* raise.pipe(
     Effect.andThen(accepted),
     Effect.andThen(Effect.repeat(raise, Schedule.spaced("5 seconds"))),
-    Effect.catchTag("StaleToken", (error) =>
-      Effect.gen(function* () {
-        const delay = delayAfter(refusals.count++)
-        yield* Metric.update(refusedTerms, 1)
-        yield* Effect.logError(
-          `${error.message}. This pod gives the lock back in ${Duration.format(delay)}. Either it was paused and another ` +
-            "leads. Or some pods elect on another lock. Or the lock is a new one, as in a new cluster, and its tokens begin " +
-            "anew: if that is so, run UPDATE store_fence SET token = 0 on the database"
-        )
-        yield* Effect.sleep(delay)
-        yield* election.resign
-      })
-    ),
-    Effect.catchTag("StoreError", Effect.die)
+    Effect.catchTags({
+      StaleToken: ({ message }) =>
+        Effect.andThen(
+          Metric.update(refusedTerms, 1),
+          giveBack(
+            `${message}. Either this pod was paused and another leads. Or some pods elect on another lock. Or the lock is a ` +
+              "new one, as in a new cluster, and its tokens begin anew: if that is so, run UPDATE store_fence SET token = 0 " +
+              "on the database"
+          )
+        ),
+      // Another pod may reach it.
+      StoreError: ({ message }) => giveBack(`the store does not answer this pod: ${message}`)
+    })
   )
 })
 
-/** Where every pod is refused, they would else hand the lock round without end. */
-const delayAfter = (refusals: number): Duration.Duration =>
-  refusals === 0 ? Duration.zero : Duration.seconds(Math.min(2 ** (refusals - 1), 30))
+/** Where no pod gets further, they would else hand the lock round without end. */
+const delayAfter = (vain: number): Duration.Duration =>
+  vain === 0 ? Duration.zero : Duration.seconds(Math.min(2 ** (vain - 1), 30))
 
 export const layer: Layer.Layer<never, never, LeaderElection.LeaderElection | Store> = Layer.effectDiscard(
   Effect.suspend(() => Effect.forkScoped(LeaderElection.whileLeading(whileLeading({ count: 0 }))))
