@@ -5,7 +5,7 @@
 import { LeaderElection, LeaseLock } from "@effect-leader/core"
 import { FaultyLock } from "@effect-leader/testkit"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import * as MultiLock from "../src/internal/MultiLock.ts"
 import { makeStore, type Register } from "./Registers.ts"
+import * as WorkJournal from "./WorkJournal.ts"
 
 export type Kind = "old" | "pair" | "new"
 
@@ -38,32 +39,11 @@ export interface World {
   readonly overlaps: ReadonlyArray<string>
 }
 
-/** How long the work takes to stop. */
-const cleanup = Duration.millis(500)
-
 export const makeWorld = Effect.gen(function* () {
   const store = makeStore()
   const primary = yield* store("primary")
   const secondary = yield* store("secondary")
-  const running = new Set<string>()
-  const terms: Array<{ readonly identity: string; readonly token: bigint }> = []
-  const overlaps: Array<string> = []
-
-  const workOf = (identity: string) =>
-    Effect.gen(function* () {
-      const term = yield* LeaderElection.Term
-      terms.push({ identity, token: term.token })
-      running.add(identity)
-      if (running.size > 1) overlaps.push([...running].join(" and "))
-      yield* Effect.never.pipe(
-        Effect.onExit(() =>
-          Effect.andThen(
-            Effect.sleep(cleanup),
-            Effect.sync(() => running.delete(identity))
-          )
-        )
-      )
-    })
+  const { overlaps, running, terms, workOf } = WorkJournal.make("500 millis")
 
   const start = Effect.fnUntraced(function* (kind: Kind, identity: string) {
     const halves = {

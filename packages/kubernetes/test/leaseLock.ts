@@ -14,16 +14,8 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import { KubernetesClient, KubernetesLock } from "../src/index.ts"
+import { record } from "./Records.ts"
 import { leasesOf, TestCluster } from "./TestCluster.ts"
-
-const record = (holder: string | undefined, change: Partial<LeaseLock.LeaseRecord> = {}): LeaseLock.LeaseRecord => ({
-  holder: Option.fromUndefinedOr(holder),
-  leaseDuration: Duration.seconds(15),
-  acquiredAt: DateTime.makeUnsafe("2026-01-02T03:04:05.006Z"),
-  renewedAt: DateTime.makeUnsafe("2026-01-02T03:04:07.008Z"),
-  transitions: 0,
-  ...change
-})
 
 const lockAt = (kubeconfig: string, options: KubernetesLock.Options) =>
   Layer.build(

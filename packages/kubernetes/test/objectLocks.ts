@@ -4,8 +4,6 @@
  */
 import { LeaseLock } from "@effect-leader/core"
 import { assert, it } from "@effect/vitest"
-import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -13,16 +11,8 @@ import { randomUUID } from "node:crypto"
 import { KubernetesClient, KubernetesLock } from "../src/index.ts"
 import { recordAnnotation } from "../src/internal/AnnotatedObject.ts"
 import { taking } from "./EmbeddedLock.ts"
+import { record } from "./Records.ts"
 import { TestCluster, type JsonObject } from "./TestCluster.ts"
-
-const record = (holder: string | undefined, change: Partial<LeaseLock.LeaseRecord> = {}): LeaseLock.LeaseRecord => ({
-  holder: Option.fromUndefinedOr(holder),
-  leaseDuration: Duration.seconds(15),
-  acquiredAt: DateTime.makeUnsafe("2026-01-02T03:04:05.006Z"),
-  renewedAt: DateTime.makeUnsafe("2026-01-02T03:04:07.008Z"),
-  transitions: 0,
-  ...change
-})
 
 const subjects = [
   {

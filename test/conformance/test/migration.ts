@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { randomUUID } from "node:crypto"
 import { TestCluster } from "../../../packages/kubernetes/test/TestCluster.ts"
+import * as WorkJournal from "../../../packages/kubernetes/test/WorkJournal.ts"
 
 type Kind = KubernetesLock.Kind
 
@@ -30,22 +31,7 @@ const timings = { leaseDuration: "8 seconds", renewDeadline: "7 seconds", retryP
 const setup = Effect.gen(function* () {
   const { kubeconfig } = yield* TestCluster
   const name = `move-${randomUUID()}`
-  const running = new Set<string>()
-  const terms: Array<{ readonly identity: string; readonly token: bigint }> = []
-  const overlaps: Array<string> = []
-
-  const workOf = (identity: string) =>
-    Effect.gen(function* () {
-      const term = yield* LeaderElection.Term
-      terms.push({ identity, token: term.token })
-      running.add(identity)
-      if (running.size > 1) overlaps.push([...running].join(" and "))
-      const stop = Effect.andThen(
-        Effect.sleep("50 millis"),
-        Effect.sync(() => running.delete(identity))
-      )
-      yield* Effect.ensuring(Effect.never, stop)
-    })
+  const { overlaps, running, terms, workOf } = WorkJournal.make("50 millis")
 
   const start = Effect.fnUntraced(function* (kind: Kind, identity: string) {
     const scope = yield* Scope.make()

@@ -1,0 +1,36 @@
+/**
+ * A client of candidates that listen on real sockets, and what it takes from an answer.
+ */
+import { Effect } from "effect"
+import { connect } from "node:net"
+import type { Answer } from "./Asking.ts"
+
+export const ask = (url: string, init?: RequestInit): Effect.Effect<Answer> =>
+  Effect.promise(async (signal) => {
+    // A connection that is kept would hold up the end of the server.
+    const headers = { connection: "close", ...init?.headers }
+    const response = await fetch(url, { redirect: "manual", ...init, headers, signal })
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  })
+
+/** A request as it is written, which fetch would tidy up first. Returns the whole answer. */
+export const askRaw = (address: string, line: string, header = "X-None: 1", body = "") =>
+  Effect.callback<string>((resume) => {
+    const url = new URL(`http://${address}`)
+    const socket = connect(Number(url.port), url.hostname)
+    let answer = ""
+    socket.setEncoding("utf8")
+    socket.on("data", (text) => (answer += text))
+    socket.on("close", () => resume(Effect.succeed(answer)))
+    socket.on("error", (error) => resume(Effect.die(error)))
+    socket.write(`${line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${header}\r\n\r\n${body}`)
+    return Effect.sync(() => socket.destroy())
+  })
+
+export const outcome = ({ headers, status }: { readonly status: number; readonly headers: Headers }) => ({
+  status,
+  outcome: headers.get("effect-leader-outcome"),
+  retryAfter: headers.get("retry-after")
+})
+
+export const notDone = { status: 503, outcome: "not-done", retryAfter: "1" }
