@@ -21,7 +21,7 @@ export interface RequestBody {
 export const isAbsent = ({ headers, source }: HttpServerRequest): boolean => {
   const length = lengthOf(headers)
   if (length !== undefined) return length === 0
-  if (source instanceof Request) return source.body === null
+  if (Predicate.hasProperty(source, "body")) return source.body === null
   if (Predicate.hasProperty(source, "httpVersionMajor") && source.httpVersionMajor === 1) {
     return headers["transfer-encoding"] === undefined
   }
