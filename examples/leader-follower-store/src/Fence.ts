@@ -56,5 +56,9 @@ const delayAfter = (vain: number): Duration.Duration =>
   vain === 0 ? Duration.zero : Duration.seconds(Math.min(2 ** (vain - 1), 30))
 
 export const layer: Layer.Layer<never, never, LeaderElection.LeaderElection | Store> = Layer.effectDiscard(
-  Effect.suspend(() => Effect.forkScoped(LeaderElection.whileLeading(whileLeading({ count: 0 }))))
+  Effect.andThen(
+    // There from the start: an alert does not see the step from nothing to one.
+    Metric.update(refusedTerms, 0),
+    Effect.suspend(() => Effect.forkScoped(LeaderElection.whileLeading(whileLeading({ count: 0 }))))
+  )
 )

@@ -192,6 +192,7 @@ describe("three pods", () => {
           for (const path of ["/healthz", "/readyz", "/metrics"]) {
             assert.strictEqual((yield* Pods.ask(pod, path)).status, 200, path)
           }
+          assert.match((yield* Pods.ask(pod, "/metrics")).body, /^store_refused_terms_total /m)
           const status = yield* Pods.ask(pod, "/", { headers: { accept: "application/json" } })
           assert.strictEqual(status.status, 200)
           assert.include(status.body, `"${leader.name}"`)
