@@ -189,8 +189,15 @@ const handoverOf = <Self>(service: ElectionClass<Self>): Layer.Layer<never, neve
     })
   )
 
-/** How one request gets to the leader. Asked for once a request, since a body can be taken only once. */
-type Courier = (errand: Errand) => (to: Destination) => Effect.Effect<Attempt.Attempt>
+/** Asked for once a request, since a body can be taken only once. */
+type Courier = (errand: Errand) => Delivery
+
+/** How one request gets to the leader. */
+interface Delivery {
+  readonly to: (destination: Destination) => Effect.Effect<Attempt.Attempt>
+  /** As a handler here gets it: the body may have been read to be sent. */
+  readonly request: () => HttpServerRequest
+}
 
 interface Errand {
   readonly request: HttpServerRequest
@@ -210,7 +217,7 @@ const forwarding =
   (client: HttpClient.HttpClient, maxBufferedBody: number): Courier =>
   ({ identity, isIdempotent, request }) => {
     let kept: RequestBody.RequestBody | undefined
-    return ({ leader, over, url }) =>
+    const to: Delivery["to"] = ({ leader, over, url }) =>
       Effect.gen(function* () {
         const { body, canRepeat } = (kept ??= yield* RequestBody.of(request, maxBufferedBody))
         // Its answer may still be on its way.
@@ -231,14 +238,16 @@ const forwarding =
         // The body did not come whole: there is nobody to answer.
         Effect.catch(() => Effect.succeed(answered(HttpServerResponse.empty({ status: 400 }))))
       )
+    return { to, request: () => kept?.request ?? request }
   }
 
-const redirecting: Courier =
-  () =>
-  ({ url }) =>
+const redirecting: Courier = ({ request }) => ({
+  to: ({ url }) =>
     Effect.succeed(
       answered(HttpServerResponse.redirect(url, { status: 307, headers: { "cache-control": "no-store" } }))
-    )
+    ),
+  request: () => request
+})
 
 const middlewareOf = <Self, R>(
   service: ElectionClass<Self>,
@@ -257,7 +266,7 @@ const middlewareOf = <Self, R>(
           // By the leader too: whether it is answered must not depend on who is asked.
           if (!Forwarding.keepsItsPath(request)) return unclearPath
           const isIdempotent = mayRepeat(request)
-          const deliver = courier({ request, isIdempotent, identity: election.identity })
+          const delivery = courier({ request, isIdempotent, identity: election.identity })
           // Whoever forwarded it looks again, and tells its client.
           const giveUpAt = (yield* Clock.monotonicTimeNanos) + (Forwarding.wasForwarded(request) ? 0n : patience)
           let doubt: Attempt.Missed | undefined
@@ -266,9 +275,16 @@ const middlewareOf = <Self, R>(
             const where = Whereabouts.of(election, leadership, request)
             const attempt =
               where._tag === "Here"
-                ? yield* handleHere(election, where.term, Effect.provideService(handled, service.Term, where.term))
+                ? yield* handleHere(
+                    election,
+                    where.term,
+                    handled.pipe(
+                      Effect.provideService(service.Term, where.term),
+                      Effect.provideService(HttpServerRequest, delivery.request())
+                    )
+                  )
                 : where._tag === "There"
-                  ? yield* deliver({ ...where, over: Whereabouts.leadsNoMore(election, where.leader) })
+                  ? yield* delivery.to({ ...where, over: Whereabouts.leadsNoMore(election, where.leader) })
                   : where
             if (attempt._tag === "Answered") return attempt.response
             if (attempt._tag === "InDoubt") doubt = attempt

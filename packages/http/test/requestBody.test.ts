@@ -1,14 +1,15 @@
 /**
- * Bodies that no header announces: over HTTP/2, and of a web `Request`. A follower that took them for none would have the
- * leader acknowledge an empty write.
+ * Bodies that could get lost on the way: those that no header announces, over HTTP/2 and of a web `Request`, and those that
+ * were read to be sent to a leader, before this candidate became the leader itself. An empty write would be acknowledged.
  */
 import { LeaderElection, Term } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { HttpRouter, HttpServerResponse } from "effect/http"
+import { ByteSize, Effect, Fiber, Stream } from "effect"
+import { HttpIncomingMessage, HttpRouter, type HttpServerRequest, HttpServerResponse, UrlParams } from "effect/http"
 import * as Http2 from "node:http2"
 import * as Asking from "./Asking.ts"
 import * as Candidates from "./Candidates.ts"
+import { ask } from "./Client.ts"
 import * as ScriptedElection from "./ScriptedElection.ts"
 
 const echo: Candidates.Handlers = HttpRouter.add("*", "/*", (request) =>
@@ -113,4 +114,68 @@ describe("a web Request", () => {
       })
     )
   }
+})
+
+describe("a request that was sent to a leader in vain", () => {
+  const readings: Readonly<
+    Record<string, (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, unknown>>
+  > = {
+    text: (request) => request.text,
+    json: (request) => Effect.map(request.json, (value) => JSON.stringify(value)),
+    arrayBuffer: (request) => Effect.map(request.arrayBuffer, (bytes) => new TextDecoder().decode(bytes)),
+    stream: (request) => Stream.mkString(Stream.decodeText(request.stream)),
+    "stream, after another has read it": (request) =>
+      Effect.andThen(request.text, Stream.mkString(Stream.decodeText(request.stream))),
+    "text of a request that was modified": (request) => request.modify({ headers: request.headers }).text,
+    urlParamsBody: (request) => Effect.map(request.urlParamsBody, (params) => UrlParams.toString(params)),
+    multipartStream: (request) =>
+      Effect.map(Stream.runCollect(request.multipartStream), (parts) =>
+        parts.map((part) => (part._tag === "Field" ? `${part.key}=${part.value}` : part.name)).join()
+      )
+  }
+  const form = '--limit\r\ncontent-disposition: form-data; name="one"\r\n\r\n1\r\n--limit--\r\n'
+  const sent: Readonly<Record<string, readonly [type: string, body: string, read: string]>> = {
+    urlParamsBody: ["application/x-www-form-urlencoded", "a=1&b=2", "a=1&b=2"],
+    multipartStream: ["multipart/form-data; boundary=limit", form, "one=1"]
+  }
+
+  /** A follower whose leader is gone becomes the leader while the request waits. */
+  const sendThenLead = Effect.fnUntraced(function* (handlers: Candidates.Handlers, init: RequestInit) {
+    const b = yield* Candidates.start("b", handlers)
+    yield* b.follow("a", yield* Candidates.deadAddress)
+    const asking = yield* Effect.forkChild(ask(`${b.url}/x?y=1`, { method: "POST", ...init }))
+    yield* Effect.sleep("150 millis")
+    yield* b.lead(7n)
+    return yield* Fiber.join(asking)
+  })
+
+  for (const [how, read] of Object.entries(readings)) {
+    it.live(`is handled with its body when this candidate leads itself: ${how}`, () =>
+      Effect.gen(function* () {
+        const handlers: Candidates.Handlers = HttpRouter.add("POST", "/x", (request) =>
+          Effect.gen(function* () {
+            yield* LeaderElection.Term
+            const { headers, method, url } = request
+            const body = yield* Effect.orDie(read(request))
+            return HttpServerResponse.text(`${method} ${url} ${headers["x-mine"]} ${body}`)
+          })
+        )
+        const [type, body, expected] = sent[how] ?? ["application/json", '{"one":1}', '{"one":1}']
+        const headers = { "content-type": type, "x-mine": "yes" }
+        assert.strictEqual((yield* sendThenLead(handlers, { body, headers })).text, `POST /x?y=1 yes ${expected}`)
+      })
+    )
+  }
+
+  it.live("is held to the handler's own limit", () =>
+    Effect.gen(function* () {
+      const handlers: Candidates.Handlers = HttpRouter.add("POST", "/x", (request) =>
+        Effect.andThen(LeaderElection.Term, Effect.exit(request.arrayBuffer)).pipe(
+          Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(2)),
+          Effect.map((exit) => HttpServerResponse.text(exit._tag))
+        )
+      )
+      assert.strictEqual((yield* sendThenLead(handlers, { body: "hello" })).text, "Failure")
+    })
+  )
 })

@@ -8,10 +8,13 @@ import type { HttpServerError } from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import * as KeptRequest from "./KeptRequest.ts"
 
 export interface RequestBody {
   readonly body: HttpBody.HttpBody
   readonly canRepeat: () => boolean
+  /** What a handler here is given from now on, if none of the body was passed through. */
+  readonly request: HttpServerRequest
 }
 
 /**
@@ -36,13 +39,14 @@ export const of = (
   request: HttpServerRequest,
   maxBufferedBody: number
 ): Effect.Effect<RequestBody, HttpServerError> => {
-  if (isAbsent(request)) return Effect.succeed({ body: HttpBody.empty, canRepeat: () => true })
+  if (isAbsent(request)) return Effect.succeed({ body: HttpBody.empty, canRepeat: () => true, request })
   const type = request.headers["content-type"]
   const length = lengthOf(request.headers)
   if (length !== undefined && length <= maxBufferedBody) {
     return Effect.map(request.arrayBuffer, (bytes) => ({
       body: HttpBody.uint8Array(new Uint8Array(bytes), type),
-      canRepeat: () => true
+      canRepeat: () => true,
+      request: KeptRequest.make(request, bytes)
     }))
   }
   let wasTaken = false
@@ -50,7 +54,7 @@ export const of = (
     wasTaken = true
     return request.stream
   })
-  return Effect.succeed({ body: HttpBody.stream(bytes, type, length), canRepeat: () => !wasTaken })
+  return Effect.succeed({ body: HttpBody.stream(bytes, type, length), canRepeat: () => !wasTaken, request })
 }
 
 const lengthOf = (headers: HttpServerRequest["headers"]): number | undefined => {
