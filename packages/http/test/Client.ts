@@ -2,6 +2,7 @@
  * A client of candidates that listen on real sockets, and what it takes from an answer.
  */
 import { Effect } from "effect"
+import * as Http2 from "node:http2"
 import { connect } from "node:net"
 import type { Answer } from "./Asking.ts"
 
@@ -14,7 +15,7 @@ export const ask = (url: string, init?: RequestInit): Effect.Effect<Answer> =>
   })
 
 /** A request as it is written, which fetch would tidy up first. Returns the whole answer. */
-export const askRaw = (address: string, line: string, header = "X-None: 1", body = "") =>
+export const askRaw = (address: string, line: string, header = "X-None: 1", body = "", host = "a") =>
   Effect.callback<string>((resume) => {
     const url = new URL(`http://${address}`)
     const socket = connect(Number(url.port), url.hostname)
@@ -23,8 +24,31 @@ export const askRaw = (address: string, line: string, header = "X-None: 1", body
     socket.on("data", (text) => (answer += text))
     socket.on("close", () => resume(Effect.succeed(answer)))
     socket.on("error", (error) => resume(Effect.die(error)))
-    socket.write(`${line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${header}\r\n\r\n${body}`)
+    socket.write(`${line} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${header}\r\n\r\n${body}`)
     return Effect.sync(() => socket.destroy())
+  })
+
+/** One request over HTTP/2, on a connection of its own. Returns the status and the body. */
+export const askHttp2 = (address: string, method: string, body?: string, scheme = "http") =>
+  Effect.callback<string>((resume) => {
+    const session = Http2.connect(`http://${address}`)
+    const die = (error: unknown) => resume(Effect.die(error))
+    session.on("error", die)
+    const stream = session.request(
+      { ":method": method, ":path": "/x", ":scheme": scheme },
+      { endStream: body === undefined }
+    )
+    let answer = ""
+    stream.setEncoding("utf8")
+    stream.on("response", (headers) => (answer += `${headers[":status"]} `))
+    stream.on("data", (text) => (answer += text))
+    stream.on("error", die)
+    stream.on("end", () => {
+      session.close()
+      resume(Effect.succeed(answer))
+    })
+    if (body !== undefined) stream.end(body)
+    return Effect.sync(() => session.destroy())
   })
 
 export const outcome = ({ headers, status }: { readonly status: number; readonly headers: Headers }) => ({

@@ -7,9 +7,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { FetchHttpClient, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createHash } from "node:crypto"
+import { createServer } from "node:http2"
 import { LeaderForwarding } from "../src/index.ts"
 import * as Candidates from "./Candidates.ts"
-import { ask, askRaw } from "./Client.ts"
+import { ask, askHttp2, askRaw } from "./Client.ts"
 import { echo } from "./Echo.ts"
 
 describe("a request that only the leader handles", () => {
@@ -50,6 +51,22 @@ describe("a request that only the leader handles", () => {
       })
     )
   }
+
+  it.live("reaches the leader under its own path, whatever its Host and its scheme say", () =>
+    Effect.gen(function* () {
+      const b = yield* Candidates.start("b", echo, { makeServer: () => createServer() })
+      const c = yield* Candidates.start("c", echo)
+      const a = yield* Candidates.start("a", echo)
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      yield* c.follow("a", a.address)
+      const seen = (answer: string) => /"url":"http:\/\/[^/]*([^"]*)"/.exec(answer)?.[1]
+      for (const host of ["x/y", "x/y?", "x?", "x#", "x\\y"]) {
+        assert.strictEqual(seen(yield* askRaw(c.address, "PUT /x?z=1", "X-None: 1", "", host)), "/x?z=1", host)
+      }
+      assert.strictEqual(seen(yield* askHttp2(b.address, "GET", undefined, "h2c")), "/x")
+    })
+  )
 
   it.live("has no type at the leader either if the client gave none", () =>
     Effect.gen(function* () {

@@ -4,12 +4,12 @@
  */
 import { LeaderElection, Term } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Effect, Fiber, Stream } from "effect"
+import { ByteSize, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { HttpIncomingMessage, HttpRouter, type HttpServerRequest, HttpServerResponse, UrlParams } from "effect/http"
-import * as Http2 from "node:http2"
+import { createServer } from "node:http2"
 import * as Asking from "./Asking.ts"
 import * as Candidates from "./Candidates.ts"
-import { ask } from "./Client.ts"
+import { ask, askHttp2, askRaw } from "./Client.ts"
 import * as ScriptedElection from "./ScriptedElection.ts"
 
 const echo: Candidates.Handlers = HttpRouter.add("*", "/*", (request) =>
@@ -21,27 +21,8 @@ const echo: Candidates.Handlers = HttpRouter.add("*", "/*", (request) =>
   })
 )
 
-/** One request on a connection of its own. */
-const askHttp2 = (address: string, method: string, body?: string) =>
-  Effect.callback<string>((resume) => {
-    const session = Http2.connect(`http://${address}`)
-    const die = (error: unknown) => resume(Effect.die(error))
-    session.on("error", die)
-    const stream = session.request({ ":method": method, ":path": "/x" }, { endStream: body === undefined })
-    let answer = ""
-    stream.setEncoding("utf8")
-    stream.on("response", (headers) => (answer += `${headers[":status"]} `))
-    stream.on("data", (text) => (answer += text))
-    stream.on("error", die)
-    stream.on("end", () => {
-      session.close()
-      resume(Effect.succeed(answer))
-    })
-    if (body !== undefined) stream.end(body)
-    return Effect.sync(() => session.destroy())
-  })
-
-const http2 = { makeServer: () => Http2.createServer() }
+/** A server whose clients speak HTTP/2. */
+const http2 = { makeServer: () => createServer() }
 
 describe("a request over HTTP/2", () => {
   for (const method of ["POST", "PUT", "DELETE"]) {
@@ -114,6 +95,55 @@ describe("a web Request", () => {
       })
     )
   }
+})
+
+describe("a request over HTTP/1", () => {
+  it.live("whose length is no number that can be counted is not taken for one without a body", () =>
+    Effect.gen(function* () {
+      let handled = 0
+      const counts: Candidates.Handlers = HttpRouter.add("PUT", "/x", (request) =>
+        Effect.gen(function* () {
+          yield* LeaderElection.Term
+          yield* Effect.orDie(request.text)
+          handled++
+          return HttpServerResponse.empty()
+        })
+      )
+      const a = yield* Candidates.start("a", counts)
+      const b = yield* Candidates.start("b", counts)
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      const asking = askRaw(b.address, "PUT /x", "Content-Length: 9007199254740992", "hello")
+      // Its body never comes to an end.
+      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(asking, "500 millis")))
+      assert.strictEqual(handled, 0)
+    })
+  )
+
+  it.live("that is longer than the whole program takes is the leader's to refuse", () =>
+    Effect.gen(function* () {
+      const reads: Candidates.Handlers = HttpRouter.add("PUT", "/x", (request) =>
+        Effect.andThen(LeaderElection.Term, request.arrayBuffer).pipe(
+          Effect.as(HttpServerResponse.empty()),
+          Effect.catch(() => Effect.succeed(HttpServerResponse.empty({ status: 413 })))
+        )
+      )
+      const limited = (handlers: Candidates.Handlers): Candidates.Handlers =>
+        Layer.provide(
+          handlers,
+          HttpRouter.middleware(Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(2)), {
+            global: true
+          })
+        )
+      const a = yield* Candidates.start("a", limited(reads))
+      const b = yield* Candidates.start("b", limited(reads))
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      for (const { url } of [a, b]) {
+        assert.strictEqual((yield* ask(`${url}/x`, { method: "PUT", body: "hello" })).status, 413)
+      }
+    })
+  )
 })
 
 describe("a request that was sent to a leader in vain", () => {

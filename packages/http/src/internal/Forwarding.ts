@@ -37,9 +37,13 @@ export const keepsItsPath = (request: HttpServerRequest): boolean => {
   return url !== null && decoded(url.pathname + url.search) === decoded(target)
 }
 
-/** Whole even where the router cut a prefix off. The host that the client named counts for nothing. */
-const targetOf = ({ originalUrl }: HttpServerRequest): string => {
-  const target = originalUrl.replace(/^[a-z]+:\/\/[^/?#]*/i, "")
+/**
+ * As the request line has it: whole even where the router cut a prefix off. Not from `originalUrl`, which begins with what the
+ * client wrote as its `Host`, a path perhaps.
+ */
+const targetOf = ({ originalUrl, source }: HttpServerRequest): string => {
+  const asked = Predicate.hasProperty(source, "url") && typeof source.url === "string" ? source.url : originalUrl
+  const target = asked.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*/i, "")
   return target.startsWith("/") ? target : `/${target}`
 }
 

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as HttpBody from "effect/http/HttpBody"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type { HttpServerError } from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Predicate from "effect/Predicate"
@@ -26,7 +27,7 @@ export const isAbsent = ({ headers, source }: HttpServerRequest): boolean => {
   if (length !== undefined) return length === 0
   if (Predicate.hasProperty(source, "body")) return source.body === null
   if (Predicate.hasProperty(source, "httpVersionMajor") && source.httpVersionMajor === 1) {
-    return headers["transfer-encoding"] === undefined
+    return headers["transfer-encoding"] === undefined && headers["content-length"] === undefined
   }
   return (
     Predicate.hasProperty(source, "stream") &&
@@ -43,7 +44,9 @@ export const of = (
   const type = request.headers["content-type"]
   const length = lengthOf(request.headers)
   if (length !== undefined && length <= maxBufferedBody) {
-    return Effect.map(request.arrayBuffer, (bytes) => ({
+    // The limit for it is ours, and the leader's handler has its own.
+    const whole = Effect.provideService(request.arrayBuffer, HttpIncomingMessage.MaxBodySize, undefined)
+    return Effect.map(whole, (bytes) => ({
       body: HttpBody.uint8Array(new Uint8Array(bytes), type),
       canRepeat: () => true,
       request: KeptRequest.make(request, bytes)
