@@ -5,7 +5,7 @@
 import { LeaderForwarding, LeaderHealth, LeaderMetrics, LeaderStatus } from "@effect-leader/http"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
-import { HttpRouter, HttpServerRequest } from "effect/http"
+import { HttpEffect, HttpRouter, HttpServerRequest } from "effect/http"
 import * as Callbacks from "./Callbacks.ts"
 import * as Fence from "./Fence.ts"
 import * as Input from "./Input.ts"
@@ -27,7 +27,11 @@ const Admission = HttpRouter.middleware(
     Effect.matchEffect(Input.admit, {
       onFailure: refuse,
       onSuccess: (request) =>
-        Effect.map(Effect.provideService(handled, HttpServerRequest.HttpServerRequest, request), Input.named(request))
+        // Before anything is answered: the server answers itself what it cuts off when it ends.
+        Effect.andThen(
+          HttpEffect.appendPreResponseHandler((_, response) => Effect.succeed(Input.named(request)(response))),
+          Effect.provideService(handled, HttpServerRequest.HttpServerRequest, request)
+        )
     }),
   { global: true }
 )

@@ -4,8 +4,8 @@
  * with its next term. So does one that cannot reach the store.
  */
 import { LeaderElection } from "@effect-leader/core"
-import { Duration, Effect, Layer, Metric, Schedule } from "effect"
-import { Store } from "./Store.ts"
+import { Duration, Effect, Layer, Metric, Option, Schedule } from "effect"
+import { Store, StoreError } from "./Store.ts"
 
 /** For an alert: one now and then is a leader that was paused; more of them need somebody to act. */
 export const refusedTerms = Metric.counter("store_refused_terms_total", {
@@ -18,7 +18,10 @@ const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
   const store = yield* Store
   const election = yield* LeaderElection.LeaderElection
   const { token } = yield* LeaderElection.Term
-  const raise = store.raise(token).pipe(
+  const attempt = Effect.catchDefect(store.raise(token), (defect) =>
+    Effect.fail(new StoreError({ store: "the store", operation: "raise", detail: String(defect) }))
+  )
+  const raise = attempt.pipe(
     Effect.tapErrorTag("StoreError", (error) => Effect.logWarning(error.message)),
     Effect.retry({ while: (error) => error._tag === "StoreError", schedule: Schedule.spaced("1 second"), times: 5 })
   )
@@ -26,15 +29,20 @@ const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
     vain.count = 0
     return Effect.logInfo(`the store refuses tokens older than ${token} from now on`)
   })
+  /** Returns whether it did: the store may be there again before. */
   const giveBack = Effect.fnUntraced(function* (why: string) {
     const delay = delayAfter(vain.count++)
-    yield* Effect.logError(`${why}. This pod gives the lock back in ${Duration.format(delay)}`)
-    yield* Effect.sleep(delay)
+    const when = Duration.isZero(delay) ? "" : ` in ${Duration.format(delay)}, unless the store takes its token before`
+    yield* Effect.logError(`${why}. This pod gives the lock back${when}`)
+    const taken = Effect.retry(attempt, Schedule.spaced("1 second"))
+    if (Option.isSome(yield* Effect.timeoutOption(taken, delay))) return false
     yield* election.resign
+    return true
   })
-  yield* raise.pipe(
+  const round = raise.pipe(
     Effect.andThen(accepted),
     Effect.andThen(Effect.repeat(raise, Schedule.spaced("5 seconds"))),
+    Effect.as(false),
     Effect.catchTags({
       StaleToken: ({ message }) =>
         Effect.andThen(
@@ -49,6 +57,7 @@ const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
       StoreError: ({ message }) => giveBack(`the store does not answer this pod: ${message}`)
     })
   )
+  yield* Effect.repeat(round, { until: (gaveBack) => gaveBack })
 })
 
 /** Where no pod gets further, they would else hand the lock round without end. */

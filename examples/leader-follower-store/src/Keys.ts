@@ -18,7 +18,7 @@ const put = Effect.gen(function* () {
 }).pipe(
   Effect.catchTags({
     RequestReused: ({ message }) => Effect.fail(new Refusal({ status: 422, message })),
-    // The store knows better than this pod's lease. The client sends it again, and by then Fence.ts gives the lock back.
+    // The store knows better than this pod's lease. The client sends it again; what becomes of the lock is Fence.ts's to say.
     StaleToken: (error) =>
       Effect.andThen(Effect.logWarning(error.message), Effect.fail(new Term.NotLeading({ reason: error.message }))),
     StoreError: onStoreError

@@ -13,9 +13,14 @@ const newest = 1_000_000n
 const refuseBelow = (newest: () => bigint) => (token: bigint) =>
   token < newest() ? Effect.fail(new StaleToken({ token, newest: newest() })) : Effect.void
 
+interface Asked {
+  readonly at: number
+  readonly token: bigint
+}
+
 /** One pod over a store that answers so to a token; returns when it was asked, in seconds, and with which token. */
 const start = Effect.fnUntraced(function* (answer: (token: bigint) => Effect.Effect<void, StaleToken | StoreError>) {
-  const asked: Array<{ readonly at: number; readonly token: bigint }> = []
+  const asked: Array<Asked> = []
   const store = Layer.mock(Store, {
     raise: (token) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -46,13 +51,18 @@ const pass = (seconds: number) =>
     times: seconds * 2
   })
 
+/** When each term first came to the store, in seconds. */
+const termsOf = (asked: ReadonlyArray<Asked>) =>
+  asked.filter(({ token }, index) => asked.findIndex((it) => it.token === token) === index)
+
 describe("a leader that the store refuses", () => {
   it.effect("gives the lock back at once, and later and later when it is refused again", () =>
     Effect.gen(function* () {
       const refused = Effect.map(Metric.value(Fence.refusedTerms), ({ count }) => count)
       const before = yield* refused
-      const terms = yield* start(refuseBelow(() => newest))
+      const asked = yield* start(refuseBelow(() => newest))
       yield* pass(600)
+      const terms = termsOf(asked)
       const gaps = terms.slice(1).map(({ at }, index) => at - (terms[index]?.at ?? 0))
       // The first time others may have what it takes; what remains is the rest after a resignation.
       assert.isBelow(gaps[0] ?? 0, 10)
@@ -63,39 +73,75 @@ describe("a leader that the store refuses", () => {
     }).pipe(Effect.provide(Logger.layer([])))
   )
 
-  it.effect("leads on when the store takes its token, and is patient no longer than before", () =>
+  it.effect("leads on when the store takes its token after all, and is patient no longer than before", () =>
     Effect.gen(function* () {
       let fence = newest
-      const terms = yield* start(refuseBelow(() => fence))
+      const asked = yield* start(refuseBelow(() => fence))
       yield* pass(120)
       fence = 0n
+      const inVain = termsOf(asked).length
       yield* pass(60)
-      const accepted = terms.length
+      assert.isAtMost(termsOf(asked).length, inVain + 1)
+      const { token } = asked.at(-1) ?? { token: 0n }
       fence = newest
       yield* pass(12)
-      assert.isAtLeast(terms.length, accepted + 2, "refused, given back at once, and refused again")
+      const after = new Set(asked.map((it) => it.token).filter((it) => it > token))
+      assert.isAtLeast(after.size, 1, "refused, and given back at once")
     }).pipe(Effect.provide(Logger.layer([])))
   )
 
-  it.effect(
-    "gives the lock back as well when the store has not answered for a while, and not at the first failure",
-    () =>
+  it.effect("keeps the lock if the store takes its token before the time has come to give it back", () =>
+    Effect.gen(function* () {
+      let fence = newest
+      const asked = yield* start(refuseBelow(() => fence))
+      yield* pass(200)
+      // It waits thirty seconds by now.
+      while (termsOf(asked).at(-1)?.at !== asked.at(-1)?.at) yield* pass(1)
+      yield* pass(5)
+      const { token } = asked.at(-1) ?? { token: 0n }
+      fence = 0n
+      yield* pass(60)
+      assert.deepStrictEqual(new Set(asked.slice(-20).map((it) => it.token)), new Set([token]))
+    }).pipe(Effect.provide(Logger.layer([])))
+  )
+
+  for (const [what, fails] of [
+    [
+      "has not answered for a while",
+      Effect.fail(new StoreError({ store: "the store", operation: "raise", detail: "?" }))
+    ],
+    ["fails in a way that nobody foresaw", Effect.die("no row")]
+  ] as const) {
+    it.effect(`gives the lock back as well when the store ${what}, and goes on when it is there again`, () =>
       Effect.gen(function* () {
         let isDown = false
-        const down = new StoreError({ store: "the store", operation: "raise", detail: "no connection" })
-        const asked = yield* start(() => (isDown ? Effect.fail(down) : Effect.void))
-        const tokens = () => new Set(asked.map(({ token }) => token)).size
+        const asked = yield* start(() => (isDown ? fails : Effect.void))
         yield* pass(20)
-        assert.strictEqual(tokens(), 1)
-        isDown = true
-        yield* pass(9)
-        isDown = false
-        yield* pass(20)
-        assert.strictEqual(tokens(), 1, "it was down for some seconds")
+        assert.strictEqual(termsOf(asked).length, 1)
         isDown = true
         yield* pass(600)
-        assert.isAtLeast(tokens(), 10)
-        assert.isAtMost(tokens(), 25)
+        const { length } = termsOf(asked)
+        assert.isAtLeast(length, 10)
+        assert.isAtMost(length, 25)
+        isDown = false
+        yield* pass(120)
+        assert.isAtMost(termsOf(asked).length, length + 1)
+        assert.isAtLeast(asked.at(-1)?.at ?? 0, 730, "it is asked on")
       }).pipe(Effect.provide(Logger.layer([])))
+    )
+  }
+
+  it.effect("leads on over a store that was away for some seconds", () =>
+    Effect.gen(function* () {
+      let isDown = false
+      const down = new StoreError({ store: "the store", operation: "raise", detail: "no connection" })
+      const asked = yield* start(() => (isDown ? Effect.fail(down) : Effect.void))
+      yield* pass(20)
+      isDown = true
+      yield* pass(9)
+      isDown = false
+      yield* pass(20)
+      assert.strictEqual(termsOf(asked).length, 1)
+    }).pipe(Effect.provide(Logger.layer([])))
   )
 })

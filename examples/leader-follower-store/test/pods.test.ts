@@ -4,7 +4,19 @@
 import { LeaseLock } from "@effect-leader/core"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, FileSystem, Layer, Logger, Schedule, SubscriptionRef } from "effect"
+import {
+  Context,
+  DateTime,
+  Duration,
+  Effect,
+  Fiber,
+  FileSystem,
+  Layer,
+  Logger,
+  Option,
+  Schedule,
+  SubscriptionRef
+} from "effect"
 import * as SqliteStore from "../src/SqliteStore.ts"
 import { StaleToken, Store } from "../src/Store.ts"
 import * as Pods from "./Pods.ts"
@@ -182,6 +194,30 @@ describe("three pods", () => {
           )
           assert.strictEqual((yield* connection.entries(0, 10)).at(-1)?.id, headers.get("idempotency-key"))
         }
+      }).pipe(withLock)
+    )
+
+    it.effect("say so also in the last moment before they end", () =>
+      Effect.gen(function* () {
+        const lock = yield* LeaseLock.LeaseLock
+        const now = yield* DateTime.now
+        yield* lock.write(yield* lock.read, {
+          holder: Option.some("gone"),
+          // Nobody listens there.
+          address: "127.0.0.1:9",
+          leaseDuration: Duration.minutes(1),
+          acquiredAt: now,
+          renewedAt: now,
+          transitions: 0
+        })
+        const pod = yield* Pods.start("a", SqliteStore.layer({ file: ":memory:" }))
+        yield* Pods.knows(pod, { name: "gone", url: "" })
+        const asking = yield* Effect.forkChild(Pods.ask(pod, "/keys/k", { method: "PUT", body: "v" }))
+        yield* Effect.sleep("200 millis")
+        yield* pod.stop
+        const { headers, status } = yield* Fiber.join(asking)
+        assert.deepStrictEqual([status, headers.get("effect-leader-outcome")], [503, "in-doubt"])
+        assert.match(headers.get("idempotency-key") ?? "", /^[0-9a-f-]{36}$/)
       }).pipe(withLock)
     )
 

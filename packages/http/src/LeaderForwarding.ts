@@ -151,8 +151,9 @@ export function layerRedirect<Self>(
  * goes to the next leader. Put it among the routes. Without it the server ends first, and for as long nobody takes requests.
  * A term that begins while the server closes is given back too.
  *
- * Handlers that run in the term at that moment are interrupted: their clients are told as in the table above. Work that does
- * not end is waited for until its lease has run out, and no longer: the lock is not given back then.
+ * Handlers that run in the term at that moment are interrupted: their clients are told as in the table above. The
+ * server does not wait for work that has outlived its lease; its lock is not given back. The program waits for it, as for any
+ * fiber that cannot be interrupted: let `onOverrun` end the process.
  *
  * ```ts
  * import { LeaderForwarding, LeaderHealth } from "@effect-leader/http"

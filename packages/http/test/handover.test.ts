@@ -150,7 +150,7 @@ describe("layerHandover", () => {
     })
   )
 
-  it.live("waits no longer for work that overruns, so that the program ends", () =>
+  it.live("lets the server close although work has outlived its lease", () =>
     Effect.gen(function* () {
       const lock = yield* Layer.build(LeaseLock.layerMemory({ name: "reports" }))
       const stuck = yield* Deferred.make<void>()
