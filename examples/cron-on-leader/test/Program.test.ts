@@ -1,4 +1,5 @@
 /** The program as it is started: real processes on an embedded API server, under the Role of the manifests and no more. */
+import { LeaderStatus } from "@effect-leader/http"
 import { EmbeddedApiServer } from "@effect-leader/testkit"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -6,6 +7,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ChildProcess from "effect/process/ChildProcess"
@@ -41,6 +44,15 @@ const freePort = Effect.callback<number>((resume) => {
 const eventually = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.eventually(Effect.tapError(effect, () => Effect.sleep("50 millis")))
 
+interface Place {
+  readonly HOST: string
+  readonly PORT?: string
+  readonly POD_IP?: string
+}
+
+/** An address of this machine that is hardly another's, as no other process has this id. */
+const own = `127.93.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`
+
 const Log = Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) })
 
 describe("the program", () => {
@@ -50,13 +62,12 @@ describe("the program", () => {
       const kubeconfig = join(yield* temporaryFolder, "config")
       yield* server.writeKubeconfig(kubeconfig, "pod")
 
-      const start = Effect.fnUntraced(function* (pod: string) {
-        const port = String(yield* freePort)
+      const start = Effect.fnUntraced(function* (pod: string, place: Place) {
         const child = yield* ChildProcess.make(
           process.execPath,
           [fileURLToPath(new URL("../src/main.ts", import.meta.url))],
           {
-            env: { KUBECONFIG: kubeconfig, POD_NAME: pod, HOST: "127.0.0.1", PORT: port },
+            env: { KUBECONFIG: kubeconfig, POD_NAME: pod, ...place },
             extendEnv: false,
             stdin: "ignore",
             forceKillAfter: "1 second"
@@ -75,7 +86,7 @@ describe("the program", () => {
           Effect.forkScoped
         )
         yield* Deferred.await(listening)
-        return { child, get: (path: string) => HttpClient.get(`http://127.0.0.1:${port}${path}`) }
+        return { child, get: (path: string) => HttpClient.get(`http://${place.HOST}:${place.PORT ?? 8080}${path}`) }
       })
       const holder = Effect.map(server.store.get("leases", "default", name), (lease) =>
         Option.flatMap(lease, ({ spec }) => Schema.decodeUnknownOption(Spec)(spec))
@@ -88,9 +99,10 @@ describe("the program", () => {
           )
         )
 
-      const a = yield* start("a")
+      const a = yield* start("a", { HOST: "127.0.0.1", PORT: String(yield* freePort) })
       yield* leads("a")
-      const b = yield* start("b")
+      // Without a port, on an address that has 8080 free.
+      const b = yield* start("b", { HOST: own, POD_IP: own })
       yield* eventually(Effect.filterOrFail(b.get("/readyz"), ({ status }) => status === 200))
       assert.strictEqual((yield* a.get("/healthz")).status, 200)
       assert.include(yield* (yield* a.get("/metrics")).text, `leader_election_master_status{name="default/${name}"} 1`)
@@ -108,6 +120,12 @@ describe("the program", () => {
 
       yield* a.child.kill()
       yield* leads("b")
+      const status = yield* HttpClientRequest.get(`http://${own}:8080/`).pipe(
+        HttpClientRequest.acceptJson,
+        HttpClient.execute,
+        Effect.flatMap(HttpClientResponse.schemaBodyJson(LeaderStatus.Status))
+      )
+      assert.strictEqual(status.leader?.address, `${own}:8080`)
     }).pipe(
       Effect.scoped,
       Effect.provide(
