@@ -43,6 +43,7 @@
  * | status | `effect-leader-outcome` | `Retry-After` | what |
  * |---|---|---|---|
  * | 400 | | | a path that would not reach the leader as it is: with `.` or `..`, a backslash or a fragment |
+ * | 500 | | | a middleware before this one has read the body, and the request has not kept it (as after `stream`) |
  * | 503 | `not-done` | 1 | nobody leads, the leader cannot be reached, or it publishes no address |
  * | 503 | `in-doubt` | if idempotent | the term, or the server, ended while the own handler ran |
  * | 502 | `in-doubt` | if idempotent | the answer of the leader did not come |
@@ -107,7 +108,7 @@ interface OfElection<Self> {
  *
  * The client should neither follow redirects nor decode bodies: on Node `NodeHttpClient.layerUndici`.
  *
- * A body that streams from the own handler is cut when the term ends, as the handler itself is.
+ * A body that streams from the own handler, as an Effect `Stream`, is cut when the term ends, as the handler itself is.
  *
  * @since 0.1.0
  */
@@ -152,8 +153,9 @@ export function layerRedirect<Self>(
  * A term that begins while the server closes is given back too.
  *
  * Handlers that run in the term at that moment are interrupted: their clients are told as in the table above. The
- * server does not wait for work that has outlived its lease; its lock is not given back. The program waits for it, as for any
- * fiber that cannot be interrupted: let `onOverrun` end the process.
+ * handover does not wait for work that has outlived its lease. The program does, as for any fiber that cannot be interrupted:
+ * let `onOverrun` end the process. Before that the work has `drainTimeout`, and what is left of the lease: together less than
+ * the grace period of the pod. The lock is given back even with `releaseOnShutdown: false`, as by `resign`.
  *
  * ```ts
  * import { LeaderForwarding, LeaderHealth } from "@effect-leader/http"
@@ -236,8 +238,19 @@ const forwarding =
         const attempt = yield* Effect.raceFirst(sent, gone)
         return attempt._tag === "Answered" ? answered(cutWhen(attempt.response, lost)) : attempt
       }).pipe(
-        // The body did not come whole: there is nobody to answer.
-        Effect.catch(() => Effect.succeed(answered(HttpServerResponse.empty({ status: 400 }))))
+        Effect.catch((error) =>
+          Effect.succeed(
+            answered(
+              error._tag === "AlreadyRead"
+                ? HttpServerResponse.text(
+                    `The body had been read before it could be sent to ${leader.identity}. Nothing was carried out.\n`,
+                    { status: 500 }
+                  )
+                : // The body did not come whole: there is nobody to answer.
+                  HttpServerResponse.empty({ status: 400 })
+            )
+          )
+        )
       )
     return { to, request: () => kept?.request ?? request }
   }
@@ -361,7 +374,9 @@ const handleHere = <Self, E, R>(
       Effect.map((response) =>
         term.isValid()
           ? // What the header says is said of this hop, not of one that the handler made.
-            answered(cutWhen(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), over))
+            answered(
+              cutWhen(asDescribed(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), response), over)
+            )
           : // After a pause the handler can be quicker than whatever ends it.
             missed(new Term.NotLeading({ reason: `term ${term.token} had run out when it was answered` }))
       ),
@@ -379,7 +394,22 @@ const cutWhen = (response: HttpServerResponse.HttpServerResponse, over: Effect.E
   if (body._tag !== "Stream") return response
   const cut = Effect.andThen(over, Effect.fail(new Term.NotLeading({ reason: "the term ended within the answer" })))
   const stream = Stream.interruptWhen(body.stream, cut)
-  return HttpServerResponse.setBody(response, HttpBody.stream(stream, body.contentType, body.contentLength))
+  return asDescribed(
+    HttpServerResponse.setBody(response, HttpBody.stream(stream, body.contentType, body.contentLength)),
+    response
+  )
+}
+
+/** A change of the body, or the removal of a header, puts the body's own type and length over those that were set. */
+const asDescribed = (
+  response: HttpServerResponse.HttpServerResponse,
+  { headers }: HttpServerResponse.HttpServerResponse
+) => {
+  const { "content-length": length, "content-type": type } = headers
+  return HttpServerResponse.setHeaders(response, {
+    ...(type === undefined ? {} : { "content-type": type }),
+    ...(length === undefined ? {} : { "content-length": length })
+  })
 }
 
 /** Whether doing it twice is doing it once. */

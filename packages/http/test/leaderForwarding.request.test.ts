@@ -197,6 +197,31 @@ describe("a request that only the leader handles", () => {
     })
   )
 
+  it.live("an answer that streams keeps the type and the length that its handler gave it", () =>
+    Effect.gen(function* () {
+      const body = Stream.encodeText(Stream.make("data: 1\n\n"))
+      const answers: Candidates.Handlers = HttpRouter.add("GET", "/:which", (request) =>
+        Effect.as(
+          LeaderElection.Term,
+          request.url === "/typed"
+            ? HttpServerResponse.setHeaders(HttpServerResponse.stream(body), {
+                "content-type": "text/event-stream",
+                "content-length": "9"
+              })
+            : HttpServerResponse.stream(body, { contentType: "text/event-stream" })
+        )
+      )
+      const a = yield* Candidates.start("a", answers)
+      yield* a.lead(7n)
+      const seen = ({ headers }: { readonly headers: Headers }) => [
+        headers.get("content-type"),
+        headers.get("content-length")
+      ]
+      assert.deepStrictEqual(seen(yield* ask(`${a.url}/typed`)), ["text/event-stream", "9"])
+      assert.deepStrictEqual(seen(yield* ask(`${a.url}/plain`)), ["text/event-stream", null])
+    })
+  )
+
   it.live("an answer that goes on is seen while it goes on", () =>
     Effect.gen(function* () {
       const goOn = yield* Deferred.make<void>()

@@ -5,7 +5,7 @@
 import { LeaderElection, Term } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
 import { ByteSize, Effect, Fiber, Layer, Option, Stream } from "effect"
-import { HttpIncomingMessage, HttpRouter, type HttpServerRequest, HttpServerResponse, UrlParams } from "effect/http"
+import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse, UrlParams } from "effect/http"
 import { createServer } from "node:http2"
 import * as Asking from "./Asking.ts"
 import * as Candidates from "./Candidates.ts"
@@ -144,6 +144,69 @@ describe("a request over HTTP/1", () => {
       }
     })
   )
+})
+
+describe("a body that was read before it comes here", () => {
+  const large = "x".repeat(2 * 1_048_576)
+  const chunked = (text: string) => ({
+    body: new Response(text).body,
+    duplex: "half" as const
+  })
+  const before = (read: (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<unknown, unknown>) =>
+    HttpRouter.middleware(
+      (handled) =>
+        Effect.andThen(
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => Effect.orDie(read(request))),
+          handled
+        ),
+      { global: true }
+    )
+  const length: Candidates.Handlers = HttpRouter.add("PUT", "/x", (request) =>
+    Effect.andThen(LeaderElection.Term, Effect.orDie(request.text)).pipe(
+      Effect.map((text) => HttpServerResponse.text(String(text.length)))
+    )
+  )
+  const bodies: Readonly<Record<string, () => RequestInit>> = {
+    "a short body": () => ({ body: "hello" }),
+    "a long body": () => ({ body: large }),
+    "a short one in chunks": () => chunked("hello"),
+    "a long one in chunks": () => chunked(large)
+  }
+
+  for (const [what, init] of Object.entries(bodies)) {
+    const expected = what.includes("long") ? String(large.length) : "5"
+    it.live(`reaches the leader whole if it was kept: ${what}`, () =>
+      Effect.gen(function* () {
+        const signed = Layer.provide(
+          length,
+          before((request) => request.text)
+        )
+        const a = yield* Candidates.start("a", signed)
+        const b = yield* Candidates.start("b", signed)
+        yield* a.lead(7n)
+        yield* b.follow("a", a.address)
+        for (const { url } of [a, b]) {
+          assert.strictEqual((yield* ask(`${url}/x`, { method: "PUT", ...init() })).text, expected)
+        }
+      })
+    )
+
+    it.live(`is not taken for an empty one if it is gone: ${what}`, () =>
+      Effect.gen(function* () {
+        const takes = Layer.provide(
+          length,
+          before((request) => Stream.runDrain(request.stream))
+        )
+        const a = yield* Candidates.start("a", length)
+        const b = yield* Candidates.start("b", takes)
+        yield* a.lead(7n)
+        yield* b.follow("a", a.address)
+        const answer = yield* ask(`${b.url}/x`, { method: "PUT", ...init() })
+        assert.strictEqual(answer.status, 500)
+        assert.include(answer.text, "had been read before it could be sent to a")
+      })
+    )
+  }
 })
 
 describe("a request that was sent to a leader in vain", () => {

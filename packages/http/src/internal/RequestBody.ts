@@ -8,6 +8,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type { HttpServerError } from "effect/http/HttpServerError"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as KeptRequest from "./KeptRequest.ts"
 
@@ -18,39 +19,47 @@ export interface RequestBody {
   readonly request: HttpServerRequest
 }
 
+/** What had come is gone, and nobody has kept it: to send on what is left would be another request. */
+export class AlreadyRead extends Schema.TaggedError<AlreadyRead>()("AlreadyRead", {}) {}
+
 /**
  * Whether there is none for certain. Only HTTP/1 has to announce a body (RFC 9112, 6.3): HTTP/2 says with the headers whether
  * anything follows, and a web `Request` has one or not, each without a header for it.
  */
 export const isAbsent = ({ headers, source }: HttpServerRequest): boolean => {
-  const length = lengthOf(headers)
-  if (length !== undefined) return length === 0
-  if (Predicate.hasProperty(source, "body")) return source.body === null
-  if (Predicate.hasProperty(source, "httpVersionMajor") && source.httpVersionMajor === 1) {
-    return headers["transfer-encoding"] === undefined && headers["content-length"] === undefined
+  const length = headers["content-length"]
+  if (Predicate.hasProperty(source, "httpVersionMajor")) {
+    if (length !== undefined) return lengthOf(headers) === 0
+    if (source.httpVersionMajor === 1) return headers["transfer-encoding"] === undefined
+    return (
+      Predicate.hasProperty(source, "stream") &&
+      Predicate.hasProperty(source.stream, "endAfterHeaders") &&
+      source.stream.endAfterHeaders === true
+    )
   }
-  return (
-    Predicate.hasProperty(source, "stream") &&
-    Predicate.hasProperty(source.stream, "endAfterHeaders") &&
-    source.stream.endAfterHeaders === true
-  )
+  return Predicate.hasProperty(source, "body") ? source.body === null : lengthOf(headers) === 0
 }
 
 export const of = (
   request: HttpServerRequest,
   maxBufferedBody: number
-): Effect.Effect<RequestBody, HttpServerError> => {
+): Effect.Effect<RequestBody, HttpServerError | AlreadyRead> => {
   if (isAbsent(request)) return Effect.succeed({ body: HttpBody.empty, canRepeat: () => true, request })
   const type = request.headers["content-type"]
   const length = lengthOf(request.headers)
-  if (length !== undefined && length <= maxBufferedBody) {
+  const mustBeKept = wasRead(request)
+  if (mustBeKept || (length !== undefined && length <= maxBufferedBody)) {
     // The limit for it is ours, and the leader's handler has its own.
     const whole = Effect.provideService(request.arrayBuffer, HttpIncomingMessage.MaxBodySize, undefined)
-    return Effect.map(whole, (bytes) => ({
-      body: HttpBody.uint8Array(new Uint8Array(bytes), type),
-      canRepeat: () => true,
-      request: KeptRequest.make(request, bytes)
-    }))
+    return Effect.flatMap(whole, (bytes) =>
+      (length === undefined ? bytes.byteLength > 0 : bytes.byteLength === length)
+        ? Effect.succeed({
+            body: HttpBody.uint8Array(new Uint8Array(bytes), type),
+            canRepeat: () => true,
+            request: KeptRequest.make(request, bytes)
+          })
+        : Effect.fail(new AlreadyRead())
+    ).pipe((kept) => (mustBeKept ? Effect.mapError(kept, () => new AlreadyRead()) : kept))
   }
   let wasTaken = false
   const bytes = Stream.suspend(() => {
@@ -60,7 +69,12 @@ export const of = (
   return Effect.succeed({ body: HttpBody.stream(bytes, type, length), canRepeat: () => !wasTaken, request })
 }
 
+/** By a middleware that came before, as one that checks a signature. A request keeps what is asked of it as text or bytes. */
+const wasRead = ({ source }: HttpServerRequest): boolean =>
+  (Predicate.hasProperty(source, "readableDidRead") && source.readableDidRead === true) ||
+  (Predicate.hasProperty(source, "bodyUsed") && source.bodyUsed === true)
+
 const lengthOf = (headers: HttpServerRequest["headers"]): number | undefined => {
-  const length = Number(headers["content-length"])
-  return Number.isSafeInteger(length) ? length : undefined
+  const length = headers["content-length"] ?? ""
+  return /^\d+$/.test(length) && Number.isSafeInteger(Number(length)) ? Number(length) : undefined
 }
