@@ -4,7 +4,7 @@
  * with its next term. So does one that cannot reach the store.
  */
 import { LeaderElection } from "@effect-leader/core"
-import { Duration, Effect, Layer, Metric, Option, Schedule } from "effect"
+import { Clock, Duration, Effect, Layer, Metric, Option, Schedule } from "effect"
 import { Store, StoreError } from "./Store.ts"
 
 /** For an alert: one now and then is a leader that was paused; more of them need somebody to act. */
@@ -13,8 +13,8 @@ export const refusedTerms = Metric.counter("store_refused_terms_total", {
   incremental: true
 })
 
-/** `vain` counts the terms before this one since the last one that the store took. */
-const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
+/** `given` has when this pod gave the lock back: over all its terms, newest last. */
+const whileLeading = Effect.fnUntraced(function* (given: Array<number>) {
   const store = yield* Store
   const election = yield* LeaderElection.LeaderElection
   const { token } = yield* LeaderElection.Term
@@ -25,13 +25,12 @@ const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
     Effect.tapErrorTag("StoreError", (error) => Effect.logWarning(error.message)),
     Effect.retry({ while: (error) => error._tag === "StoreError", schedule: Schedule.spaced("1 second"), times: 5 })
   )
-  const accepted = Effect.suspend(() => {
-    vain.count = 0
-    return Effect.logInfo(`the store refuses tokens older than ${token} from now on`)
-  })
   /** Returns whether it did: the store may be there again before. */
   const giveBack = Effect.fnUntraced(function* (why: string) {
-    const delay = delayAfter(vain.count++)
+    const now = yield* Clock.currentTimeMillis
+    const recent = given.filter((at) => at > now - Duration.toMillis(memory))
+    const delay = delayAfter(recent.length)
+    given.splice(0, given.length, ...recent, now)
     const when = Duration.isZero(delay) ? "" : ` in ${Duration.format(delay)}, unless the store takes its token before`
     yield* Effect.logError(`${why}. This pod gives the lock back${when}`)
     const taken = Effect.retry(attempt, Schedule.spaced("1 second"))
@@ -40,7 +39,7 @@ const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
     return true
   })
   const round = raise.pipe(
-    Effect.andThen(accepted),
+    Effect.andThen(Effect.logInfo(`the store refuses tokens older than ${token} from now on`)),
     Effect.andThen(Effect.repeat(raise, Schedule.spaced("5 seconds"))),
     Effect.as(false),
     Effect.catchTags({
@@ -60,14 +59,19 @@ const whileLeading = Effect.fnUntraced(function* (vain: { count: number }) {
   yield* Effect.repeat(round, { until: (gaveBack) => gaveBack })
 })
 
-/** Where no pod gets further, they would else hand the lock round without end. */
-const delayAfter = (vain: number): Duration.Duration =>
-  vain === 0 ? Duration.zero : Duration.seconds(Math.min(2 ** (vain - 1), 30))
+/**
+ * Where no pod gets further, they would else hand the lock round without end. A token that is taken first and refused soon
+ * after counts as well: so it goes with two elections over one store.
+ */
+const delayAfter = (times: number): Duration.Duration =>
+  times === 0 ? Duration.zero : Duration.seconds(Math.min(2 ** (times - 1), 30))
+
+const memory = Duration.minutes(5)
 
 export const layer: Layer.Layer<never, never, LeaderElection.LeaderElection | Store> = Layer.effectDiscard(
   Effect.andThen(
     // There from the start: an alert does not see the step from nothing to one.
     Metric.update(refusedTerms, 0),
-    Effect.suspend(() => Effect.forkScoped(LeaderElection.whileLeading(whileLeading({ count: 0 }))))
+    Effect.suspend(() => Effect.forkScoped(LeaderElection.whileLeading(whileLeading([]))))
   )
 )

@@ -73,20 +73,38 @@ describe("a leader that the store refuses", () => {
     }).pipe(Effect.provide(Logger.layer([])))
   )
 
-  it.effect("leads on when the store takes its token after all, and is patient no longer than before", () =>
+  it.effect("leads on when the store takes its token after all, and has forgotten it five minutes later", () =>
     Effect.gen(function* () {
       let fence = newest
       const asked = yield* start(refuseBelow(() => fence))
       yield* pass(120)
       fence = 0n
       const inVain = termsOf(asked).length
-      yield* pass(60)
+      yield* pass(340)
       assert.isAtMost(termsOf(asked).length, inVain + 1)
       const { token } = asked.at(-1) ?? { token: 0n }
       fence = newest
       yield* pass(12)
       const after = new Set(asked.map((it) => it.token).filter((it) => it > token))
       assert.isAtLeast(after.size, 1, "refused, and given back at once")
+    }).pipe(Effect.provide(Logger.layer([])))
+  )
+
+  it.effect("gives it back later and later also when its tokens are taken first: another election uses the store", () =>
+    Effect.gen(function* () {
+      let fence = 0n
+      const asked = yield* start((token) => {
+        if (token < fence) return Effect.fail(new StaleToken({ token, newest: fence }))
+        fence = token
+        return Effect.void
+      })
+      for (let second = 0; second < 600; second++) {
+        yield* pass(1)
+        // What the other leader writes has a newer token of the same count, until this one has a newer one again.
+        if (second % 5 === 4) fence = (asked.at(-1)?.token ?? 0n) + 1n
+      }
+      assert.isAtLeast(termsOf(asked).length, 12)
+      assert.isAtMost(termsOf(asked).length, 40)
     }).pipe(Effect.provide(Logger.layer([])))
   )
 
