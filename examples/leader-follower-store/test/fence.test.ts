@@ -47,7 +47,7 @@ const start = Effect.fnUntraced(function* (answer: (token: bigint) => Effect.Eff
 
 /** What has begun goes as far as it can, and then time passes. */
 const pass = (seconds: number) =>
-  Effect.repeat(Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 100 }), TestClock.adjust("500 millis")), {
+  Effect.repeat(Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 30 }), TestClock.adjust("500 millis")), {
     times: seconds * 2
   })
 
