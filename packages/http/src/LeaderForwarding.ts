@@ -53,11 +53,10 @@
  *
  * @since 0.1.0
  */
-import { LeaderElection, Term } from "@effect-leader/core"
+import { LeaderElection, type Term } from "@effect-leader/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -68,9 +67,10 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Attempt from "./internal/Attempt.ts"
 import * as BeforeClose from "./internal/BeforeClose.ts"
+import * as Courier from "./internal/Courier.ts"
 import type { ElectionClass } from "./internal/Election.ts"
 import * as Forwarding from "./internal/Forwarding.ts"
-import * as RequestBody from "./internal/RequestBody.ts"
+import * as OwnTerm from "./internal/OwnTerm.ts"
 import * as Whereabouts from "./internal/Whereabouts.ts"
 
 /**
@@ -121,7 +121,7 @@ export function layer<Self>(
   options: Options & Partial<OfElection<Self>> = {}
 ): Middleware<Self, HttpClient.HttpClient> | Middleware<LeaderElection.LeaderElection, HttpClient.HttpClient> {
   const courier = Effect.map(HttpClient.HttpClient, (client) =>
-    forwarding(client, options.maxBufferedBody ?? 1_048_576)
+    Courier.forwarding(client, options.maxBufferedBody ?? 1_048_576)
   )
   return options.election === undefined
     ? middlewareOf(LeaderElection.LeaderElection, courier, options)
@@ -141,7 +141,7 @@ export function layerRedirect<Self>(options: RedirectOptions & OfElection<Self>)
 export function layerRedirect<Self>(
   options: RedirectOptions & Partial<OfElection<Self>> = {}
 ): Middleware<Self, never> | Middleware<LeaderElection.LeaderElection, never> {
-  const courier = Effect.succeed(redirecting)
+  const courier = Effect.succeed(Courier.redirecting)
   return options.election === undefined
     ? middlewareOf(LeaderElection.LeaderElection, courier, options)
     : middlewareOf(options.election, courier, options)
@@ -192,80 +192,9 @@ const handoverOf = <Self>(service: ElectionClass<Self>): Layer.Layer<never, neve
     })
   )
 
-/** Asked for once a request, since a body can be taken only once. */
-type Courier = (errand: Errand) => Delivery
-
-/** How one request gets to the leader. */
-interface Delivery {
-  readonly to: (destination: Destination) => Effect.Effect<Attempt.Attempt>
-  /** As a handler here gets it: the body may have been read to be sent. */
-  readonly request: () => HttpServerRequest
-}
-
-interface Errand {
-  readonly request: HttpServerRequest
-  readonly isIdempotent: boolean
-  /** Of this candidate. */
-  readonly identity: string
-}
-
-interface Destination {
-  readonly leader: LeaderElection.Leader
-  readonly url: URL
-  /** Returns when this leader leads no more. */
-  readonly over: Effect.Effect<void>
-}
-
-const forwarding =
-  (client: HttpClient.HttpClient, maxBufferedBody: number): Courier =>
-  ({ identity, isIdempotent, request }) => {
-    let kept: RequestBody.RequestBody | undefined
-    const to: Delivery["to"] = ({ leader, over, url }) =>
-      Effect.gen(function* () {
-        const { body, canRepeat } = (kept ??= yield* RequestBody.of(request, maxBufferedBody))
-        // Its answer may still be on its way.
-        const lost = Effect.andThen(over, Effect.sleep(grace))
-        const gone = Effect.map(lost, (): Attempt.Attempt => ({
-          _tag: "InDoubt",
-          why: `${leader.identity} leads no more, and has not answered`,
-          canRepeat: isIdempotent && canRepeat(),
-          by: "peer"
-        }))
-        const sent = Forwarding.send(
-          { client, request, body, leader, url, identity },
-          { body: canRepeat, request: isIdempotent }
-        )
-        const attempt = yield* Effect.raceFirst(sent, gone)
-        return attempt._tag === "Answered" ? answered(cutWhen(attempt.response, lost)) : attempt
-      }).pipe(
-        Effect.catch((error) =>
-          Effect.succeed(
-            answered(
-              error._tag === "AlreadyRead"
-                ? HttpServerResponse.text(
-                    `The body had been read before it could be sent to ${leader.identity}. Nothing was carried out.\n`,
-                    { status: 500 }
-                  )
-                : // The body did not come whole: there is nobody to answer.
-                  HttpServerResponse.empty({ status: 400 })
-            )
-          )
-        )
-      )
-    return { to, request: () => kept?.request ?? request }
-  }
-
-const redirecting: Courier = ({ request }) => ({
-  to: ({ url }) =>
-    Effect.succeed(
-      answered(HttpServerResponse.redirect(url, { status: 307, headers: { "cache-control": "no-store" } }))
-    ),
-  request: () => request
-})
-
 const middlewareOf = <Self, R>(
   service: ElectionClass<Self>,
-  makeCourier: Effect.Effect<Courier, never, R>,
+  makeCourier: Effect.Effect<Courier.Courier, never, R>,
   { waitLimit = "5 seconds" }: RedirectOptions
 ): Middleware<Self, R> =>
   HttpRouter.middleware<{ provides: Term.Term<Self>; handles: Term.NotLeading }>()(
@@ -279,8 +208,8 @@ const middlewareOf = <Self, R>(
           const request = yield* HttpServerRequest
           // By the leader too: whether it is answered must not depend on who is asked.
           if (!Forwarding.keepsItsPath(request)) return unclearPath
-          const isIdempotent = mayRepeat(request)
-          const delivery = courier({ request, isIdempotent, identity: election.identity })
+          const errand = { request, isIdempotent: Attempt.mayRepeat(request), identity: election.identity }
+          const delivery = courier(errand)
           // Whoever forwarded it looks again, and tells its client.
           const giveUpAt = (yield* Clock.monotonicTimeNanos) + (Forwarding.wasForwarded(request) ? 0n : patience)
           let doubt: Attempt.Missed | undefined
@@ -289,9 +218,10 @@ const middlewareOf = <Self, R>(
             const where = Whereabouts.of(election, leadership, request)
             const attempt =
               where._tag === "Here"
-                ? yield* handleHere(
+                ? yield* OwnTerm.handle(
                     election,
                     where.term,
+                    errand,
                     handled.pipe(
                       Effect.provideService(service.Term, where.term),
                       Effect.provideService(HttpServerRequest, delivery.request())
@@ -303,7 +233,7 @@ const middlewareOf = <Self, R>(
             if (attempt._tag === "Answered") return attempt.response
             if (attempt._tag === "InDoubt") doubt = attempt
             const left = giveUpAt - (yield* Clock.monotonicTimeNanos)
-            if (!attempt.canRepeat || left <= 0n) return Attempt.refusal(doubt ?? attempt, isIdempotent)
+            if (!attempt.canRepeat || left <= 0n) return Attempt.refusal(doubt ?? attempt, errand.isIdempotent)
             const rest = Duration.min(Duration.nanos(left), pause)
             yield* Effect.timeoutOption(
               Whereabouts.until(election, (it) => it !== leadership),
@@ -342,78 +272,3 @@ const markInDoubt = HttpEffect.appendPreResponseHandler((_request, response) =>
 
 /** Between two attempts, unless leadership changes. */
 const pause = Duration.millis(200)
-
-/** For an answer that was given just before the lock changed hands. */
-const grace = "1 second"
-
-/** Under the term's guard: refused if it is over, interrupted when it ends, and the lock is kept until then. */
-const handleHere = <Self, E, R>(
-  election: LeaderElection.Election<Self>,
-  term: Term.TermShape,
-  handled: Effect.Effect<HttpServerResponse.HttpServerResponse, E | Term.NotLeading, R>
-): Effect.Effect<Attempt.Attempt, Exclude<E, Term.NotLeading>, R | HttpServerRequest> =>
-  Effect.gen(function* () {
-    const request = yield* HttpServerRequest
-    let hasStarted = false
-    const work = Effect.suspend(() => {
-      hasStarted = true
-      return handled
-    })
-    const over = Whereabouts.until(election, (it) => it._tag !== "Leading" || it.term !== term)
-    const missed = ({ message }: Term.NotLeading): Attempt.Attempt =>
-      hasStarted
-        ? {
-            _tag: "InDoubt",
-            why: message,
-            // The handler may have taken the body.
-            canRepeat: mayRepeat(request) && RequestBody.isAbsent(request),
-            by: "handler"
-          }
-        : { _tag: "NotDone", why: message, canRepeat: true }
-    return yield* term.guard(work).pipe(
-      Effect.map((response) =>
-        term.isValid()
-          ? // What the header says is said of this hop, not of one that the handler made.
-            answered(
-              cutWhen(asDescribed(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), response), over)
-            )
-          : // After a pause the handler can be quicker than whatever ends it.
-            missed(new Term.NotLeading({ reason: `term ${term.token} had run out when it was answered` }))
-      ),
-      Effect.catchIf(isNotLeading, (error) => Effect.succeed(missed(error)))
-    )
-  })
-
-const isNotLeading = (error: unknown): error is Term.NotLeading => error instanceof Term.NotLeading
-
-const answered = (response: HttpServerResponse.HttpServerResponse): Attempt.Attempt => ({ _tag: "Answered", response })
-
-/** A body that streams fails then, so that a part of it is not taken for the whole. */
-const cutWhen = (response: HttpServerResponse.HttpServerResponse, over: Effect.Effect<void>) => {
-  const { body } = response
-  if (body._tag !== "Stream") return response
-  const cut = Effect.andThen(over, Effect.fail(new Term.NotLeading({ reason: "the term ended within the answer" })))
-  const stream = Stream.interruptWhen(body.stream, cut)
-  return asDescribed(
-    HttpServerResponse.setBody(response, HttpBody.stream(stream, body.contentType, body.contentLength)),
-    response
-  )
-}
-
-/** A change of the body, or the removal of a header, puts the body's own type and length over those that were set. */
-const asDescribed = (
-  response: HttpServerResponse.HttpServerResponse,
-  { headers }: HttpServerResponse.HttpServerResponse
-) => {
-  const { "content-length": length, "content-type": type } = headers
-  return HttpServerResponse.setHeaders(response, {
-    ...(type === undefined ? {} : { "content-type": type }),
-    ...(length === undefined ? {} : { "content-length": length })
-  })
-}
-
-/** Whether doing it twice is doing it once. */
-const mayRepeat = ({ headers, method }: HttpServerRequest): boolean =>
-  idempotent.has(method) || headers["idempotency-key"] !== undefined
-
-const idempotent = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"])

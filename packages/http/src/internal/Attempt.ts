@@ -1,6 +1,7 @@
 /**
  * What came of one attempt to have a request handled by the leader, and what the client is told when there is no further one.
  */
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 export type Attempt =
@@ -9,6 +10,8 @@ export type Attempt =
   | { readonly _tag: "NotDone"; readonly why: string; readonly canRepeat: boolean }
   /** It may have been carried out, in part or whole. `by` says whose answer is missing: an own handler's, or a peer's. */
   | { readonly _tag: "InDoubt"; readonly why: string; readonly canRepeat: boolean; readonly by: "handler" | "peer" }
+
+export const answered = (response: HttpServerResponse.HttpServerResponse): Attempt => ({ _tag: "Answered", response })
 
 export type Missed = Exclude<Attempt, { readonly _tag: "Answered" }>
 
@@ -41,3 +44,9 @@ const answer = (status: number, outcome: string, text: string, mayRetry: boolean
       ...(mayRetry ? { "retry-after": "1" } : {})
     }
   })
+
+/** Whether doing it twice is doing it once. */
+export const mayRepeat = ({ headers, method }: HttpServerRequest): boolean =>
+  idempotent.has(method) || headers["idempotency-key"] !== undefined
+
+const idempotent = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"])
