@@ -7,6 +7,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import {
   Context,
   DateTime,
+  Deferred,
   Duration,
   Effect,
   Fiber,
@@ -17,6 +18,7 @@ import {
   Schedule,
   SubscriptionRef
 } from "effect"
+import { createServer } from "node:net"
 import * as SqliteStore from "../src/SqliteStore.ts"
 import { StaleToken, Store } from "../src/Store.ts"
 import * as Pods from "./Pods.ts"
@@ -33,6 +35,19 @@ const three = Effect.fnUntraced(function* (options: Pods.Options = {}) {
   yield* Pods.knows(follower, leader)
   yield* Pods.knows(other, leader)
   return { pods, leader, follower, other, store }
+})
+
+/** What cuts whoever comes, and says so. */
+const cuttingServer = Effect.gen(function* () {
+  const tried = yield* Deferred.make<void>()
+  const server = createServer((socket) => {
+    socket.on("error", () => {}).destroy()
+    Deferred.doneUnsafe(tried, Effect.void)
+  })
+  yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  const address = server.address()
+  return { tried, port: typeof address === "object" && address !== null ? address.port : 0 }
 })
 
 /** One election for the pods of a test. */
@@ -128,14 +143,15 @@ describe("three pods", () => {
         yield* leader.stop
         const next = yield* Pods.leader([follower, other])
         yield* Pods.knows(next === follower ? other : follower, next)
-        yield* Effect.sleep("100 millis")
+        const own = () => said.filter((line) => /^(started|stopped) leading/.test(line))
+        const news = () => said.filter((line) => line.startsWith("new leader: "))
+        yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => own().length >= 3 && news().length >= 5 })
         const addressOf = (pod: Pods.Pod) => `${pod.name} at ${new URL(pod.url).host}`
         assert.strictEqual(said.filter((line) => line === `new leader: ${addressOf(leader)}`).length, 2)
         assert.strictEqual(said.filter((line) => line === `new leader: ${addressOf(next)}`).length, 1)
         assert.strictEqual(said.filter((line) => line === "new leader: this pod").length, 2)
-        const own = said.filter((line) => /^(started|stopped) leading/.test(line))
         assert.match(
-          own.join("\n"),
+          own().join("\n"),
           /^started leading with token \d+\nstopped leading\nstarted leading with token \d+$/
         )
       }).pipe(withLock, Effect.provide(Logger.layer([ear])))
@@ -199,12 +215,12 @@ describe("three pods", () => {
 
     it.effect("say so also in the last moment before they end", () =>
       Effect.gen(function* () {
+        const gone = yield* cuttingServer
         const lock = yield* LeaseLock.LeaseLock
         const now = yield* DateTime.now
         yield* lock.write(yield* lock.read, {
           holder: Option.some("gone"),
-          // Nobody listens there.
-          address: "127.0.0.1:9",
+          address: `127.0.0.1:${gone.port}`,
           leaseDuration: Duration.minutes(1),
           acquiredAt: now,
           renewedAt: now,
@@ -213,7 +229,7 @@ describe("three pods", () => {
         const pod = yield* Pods.start("a", SqliteStore.layer({ file: ":memory:" }))
         yield* Pods.knows(pod, { name: "gone", url: "" })
         const asking = yield* Effect.forkChild(Pods.ask(pod, "/keys/k", { method: "PUT", body: "v" }))
-        yield* Effect.sleep("200 millis")
+        yield* Deferred.await(gone.tried)
         yield* pod.stop
         const { headers, status } = yield* Fiber.join(asking)
         assert.deepStrictEqual([status, headers.get("effect-leader-outcome")], [503, "in-doubt"])

@@ -122,7 +122,7 @@ describe("connections", () => {
       yield* network.swallow
       let failures = 0
       for (let written = 0; written < 3;) {
-        const answer = yield* lock.write(held, record("a")).pipe(Effect.timeoutOption("1 second"))
+        const answer = yield* lock.write(held, record("a")).pipe(Effect.timeoutOption("2 seconds"))
         if (Option.isNone(answer)) {
           failures += 1
         } else {

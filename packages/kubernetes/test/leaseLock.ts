@@ -342,8 +342,8 @@ export const leaseLockTests = <E>(name: string, cluster: Layer.Layer<TestCluster
         const absent = yield* lock.read
         const next = yield* follow(lock, absent)
         const first = yield* lock.write(absent, record("a"))
-        const second = yield* lock.write(first, record("a", { transitions: 1 }))
         assert.deepStrictEqual(yield* next, first)
+        const second = yield* lock.write(first, record("a", { transitions: 1 }))
         assert.deepStrictEqual(yield* next, second)
         yield* conflicts(lock.write(first, record("a")))
       })

@@ -128,9 +128,13 @@ describe("faults", () => {
       yield* store.put("leases", "default", reports("a"))
       const put = yield* Effect.forkScoped(ask("PUT", `${leases}/b`, { body: lease("b") }))
       const event = yield* Effect.forkScoped(events.next)
+      const waits = requests.pipe(
+        Effect.map((all) => all.some(({ method, status }) => method === "PUT" && Option.isNone(status)))
+      )
+      yield* waits.pipe(Effect.delay("5 millis"), Effect.repeat({ until: (it) => it }))
       yield* Effect.sleep("100 millis")
       assert.isTrue(put.pollUnsafe() === undefined && event.pollUnsafe() === undefined)
-      assert.isTrue((yield* requests).some(({ method, status }) => method === "PUT" && Option.isNone(status)))
+      assert.isTrue(yield* waits)
       yield* resume
       assert.strictEqual((yield* Fiber.join(put)).status, 201)
       assert.strictEqual((yield* Fiber.join(event)).type, "ADDED")

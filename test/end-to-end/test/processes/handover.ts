@@ -67,7 +67,7 @@ export const handoverTests = (it: Vitest.MethodsNonLive<ApiServer>, name: string
       })
 
       yield* leader.replica.terminate
-      yield* Effect.sleep("250 millis")
+      yield* replicas.until(() => leader.replica.entries().find(({ event }) => event === "Stopping"))
       const whileItDrains = Option.getOrThrow(yield* server.lease(lease))
       const next = yield* replicas.nextLeader(leader)
 
