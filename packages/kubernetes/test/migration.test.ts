@@ -4,6 +4,7 @@
 import { LeaseLock } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import { makeWorld, pass, tokensGrow, type Candidate, type Kind } from "./MigratingCandidates.ts"
 import { record } from "./Registers.ts"
@@ -193,6 +194,20 @@ describe("half a pair", () => {
         yield* pass("600 millis")
         assert.deepStrictEqual(world.working(), [])
       })
+    )
+
+    it.effect(
+      `its leader stops at once when a client-go takes the ${half}, and keeps an annotation it does not know`,
+      () =>
+        Effect.gen(function* () {
+          const world = yield* makeWorld
+          yield* world.start("pair", "a")
+          yield* pass("1 second")
+          const { incarnation = assert.fail("none") } = Option.getOrThrow(world[half].current().record)
+          yield* world[half].put(record("x", 5, { incarnation }))
+          yield* pass("600 millis")
+          assert.deepStrictEqual(world.working(), [])
+        })
     )
 
     it.effect(`its leader stops within a second when somebody empties the ${half}`, () =>

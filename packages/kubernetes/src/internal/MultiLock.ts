@@ -35,7 +35,7 @@ export const make = ({ kinds, name, ...locks }: Options): Lock => {
   const newest: { primary?: LeaseLock.Observation; secondary?: LeaseLock.Observation } = {}
   // A claim under way leaves a pair that is half its own, which is no news of anybody else.
   const claims = { underWay: 0, ended: Latch.makeUnsafe(true) }
-  let ownIncarnation: string | undefined
+  let own: LeaseLock.LeaseRecord | undefined
 
   const see = (side: keyof Halves, observation: LeaseLock.Observation): Half => {
     const before = newest[side]
@@ -97,7 +97,7 @@ export const make = ({ kinds, name, ...locks }: Options): Lock => {
 
   const write = Effect.fnUntraced(function* (expected: LeaseLock.Observation, next: LeaseLock.LeaseRecord) {
     const halves = yield* halvesOf(expected)
-    if (Option.isSome(next.holder)) ownIncarnation = next.incarnation
+    if (Option.isSome(next.holder)) own = next
     return yield* isClaim(halves.primary, next) ? whileClaiming(writeBoth(halves, next)) : writeBoth(halves, next)
   })
 
@@ -125,7 +125,7 @@ export const make = ({ kinds, name, ...locks }: Options): Lock => {
         observe,
         fail,
         noClaim: claims.ended.await,
-        isOwn: ({ incarnation }) => incarnation !== undefined && incarnation === ownIncarnation
+        isOwn: (record) => own?.incarnation !== undefined && isBySame(own, record)
       },
       after
     )
@@ -155,11 +155,11 @@ export const make = ({ kinds, name, ...locks }: Options): Lock => {
 
 /** Whether it takes the primary from somebody else, or from nobody. */
 const isClaim = (before: Half, next: LeaseLock.LeaseRecord): boolean =>
-  Option.isSome(next.holder) &&
-  !Option.exists(
-    before.observation.record,
-    (it) => Option.contains(it.holder, Option.getOrThrow(next.holder)) && it.incarnation === next.incarnation
-  )
+  Option.isSome(next.holder) && !Option.exists(before.observation.record, (it) => isBySame(next, it))
+
+/** Others keep what they do not know of an object, so that an incarnation beside another identity means nothing. */
+const isBySame = (own: LeaseLock.LeaseRecord, other: LeaseLock.LeaseRecord): boolean =>
+  other.incarnation === own.incarnation && Option.getOrUndefined(other.holder) === Option.getOrUndefined(own.holder)
 
 const givenBack = ({ acquiredAt, renewedAt, transitions }: LeaseLock.LeaseRecord): LeaseLock.LeaseRecord => ({
   holder: Option.none(),
