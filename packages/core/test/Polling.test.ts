@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Stream } from "effect"
+import { Duration, Effect, Option, Stream, SubscriptionRef } from "effect"
 import { LeaseLock } from "../src/index.ts"
 import { entries, pass, start } from "./Candidate.ts"
 import type { Lock } from "./Candidate.ts"
@@ -55,6 +55,32 @@ describe("rule 4 of the follower", () => {
       assert.isAtMost(script.watches.length, 8)
       assert.strictEqual(entries(b, "started").length, 0)
     }).pipe(lockIsGiven)
+  )
+
+  it.effect(
+    "a watch that is refused does not stand between a candidate and the lock, and hides nothing that does",
+    () =>
+      Effect.gen(function* () {
+        const script = yield* ScriptedLock
+        yield* script.put(held({ lease: "1 day" }))
+        const b = yield* start("b")
+        yield* pass("1 second")
+        const trouble = Effect.map(SubscriptionRef.get(b.election.leadership), (it) =>
+          it._tag === "Standby" ? Option.map(it.trouble, ({ reason }) => reason.detail) : Option.none()
+        )
+        yield* script.endWatches(new LeaseLock.Denied({ detail: "no watch" }))
+        yield* pass("1 second")
+        assert.deepStrictEqual(yield* trouble, Option.none())
+        script.fault("read", { _tag: "Fail", reason: new LeaseLock.Denied({ detail: "no read" }) }, 100)
+        yield* pass("10 seconds")
+        assert.deepStrictEqual(yield* trouble, Option.some("no read"))
+        yield* script.endWatches(new LeaseLock.Denied({ detail: "no watch" }))
+        yield* pass("10 millis")
+        assert.deepStrictEqual(yield* trouble, Option.some("no read"))
+        script.heal()
+        yield* pass("1 minute")
+        assert.deepStrictEqual(yield* trouble, Option.none())
+      }).pipe(lockIsGiven)
   )
 
   it.effect("rule 4: a silent watch is found out by a poll, and replaced", () =>

@@ -6,6 +6,7 @@
  * |---|---|---|
  * | leads, or follows, or waits for a leader | 200 | 200 |
  * | follows, and cannot reach the lock | 200, and says so | 200, and says so |
+ * | follows by polling, since it may not watch | 200 | 200 |
  * | gives a term up, or lost it, and competes again | 200 | 200 |
  * | the server begins to close, or the term is given up since the program ends | 200 | 503 |
  * | work of a term outlived its lease | 503 | 503 |

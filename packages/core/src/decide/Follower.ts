@@ -55,7 +55,9 @@ export const step = (
     case "WatchEnded": {
       const spread = share(settings.retryPeriod, now.chance)
       const readAt = now.monotonic + max(spread, Backoff.askedFor(settings, event.error))
-      const trouble = event.error === undefined ? role.trouble : troubled(role, event.error, "Watch")
+      // Polling does for a watch; nothing does for a read or a write.
+      const isWorse = role.trouble !== undefined && role.trouble.during !== "Watch"
+      const trouble = event.error === undefined || isWorse ? role.trouble : troubled(role, event.error, "Watch")
       return withRole(state, { ...role, readAt: min(role.readAt ?? readAt, readAt), trouble })
     }
     case "ReadAnswered":

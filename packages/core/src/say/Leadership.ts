@@ -26,7 +26,7 @@ export interface Leader {
  * What a candidate is at the moment.
  *
  * - `Standby`: competes, and follows `leader` if there is one. `trouble` is what stands between it and the lock: a
- *   request that was refused or had no answer, until one succeeds.
+ *   request that was refused or had no answer, until one succeeds. A watch that fails is none: the candidate polls.
  * - `Leading`: work may run.
  * - `Draining`: work is stopping; nobody else leads before it has ended, or before the lease has run out. `overrun` once
  *   work has outlived the lease, and until it ends.
@@ -57,7 +57,10 @@ export const next = (
   switch (state.role._tag) {
     case "Following": {
       const leader = leaderOf(settings, state, now)
-      const trouble = Option.map(Option.fromUndefinedOr(state.role.trouble), (it) => it.error)
+      const trouble = Option.fromUndefinedOr(state.role.trouble).pipe(
+        Option.filter(({ during }) => during !== "Watch"),
+        Option.map(({ error }) => error)
+      )
       const isSame =
         former._tag === "Standby" && sameLeader(former.leader, leader) && sameTrouble(former.trouble, trouble)
       return isSame ? former : { _tag: "Standby", leader, trouble }
