@@ -7,6 +7,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { Effect, Fiber, Layer, Option, Redacted, Result } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
+import * as PostgresSocket from "./PostgresSocket.ts"
 import * as Rows from "./Rows.ts"
 import { type Outcome, RequestReused, StaleToken, Store, StoreError, type Write } from "./Store.ts"
 
@@ -21,7 +22,8 @@ export const layer = (options: Options): Layer.Layer<Store, StoreError> =>
       PgClient.layer({
         url: options.url,
         applicationName: "leader-follower-store",
-        startupParameters: sessionDefaults
+        startupParameters: sessionDefaults,
+        stream: () => PostgresSocket.open(options.url)
       }).pipe(Layer.catchTag("SqlError", (error) => Layer.effectContext(Effect.fail(failure(options, "open", error)))))
     )
   )

@@ -52,10 +52,10 @@ const fresh = Effect.map(database, (url): Database => {
   }
 })
 
-/** A way to the server that can go dead: nothing is closed, and nothing comes through any more. */
+/** A way to the server whose connections can go dead: none is closed, and nothing comes through any more. */
 const wayTo = Effect.fnUntraced(function* (port: number) {
   const sockets = new Set<Net.Socket>()
-  let isDead = false
+  const dead = new Set<Net.Socket>()
   const proxy = Net.createServer((client) => {
     const server = Net.connect(port, "127.0.0.1")
     for (const [from, to] of [
@@ -64,7 +64,7 @@ const wayTo = Effect.fnUntraced(function* (port: number) {
     ] as const) {
       sockets.add(from)
       from.on("error", () => {})
-      from.on("data", (bytes) => isDead || to.write(bytes))
+      from.on("data", (bytes) => dead.has(from) || to.write(bytes))
       from.on("close", () => to.destroy())
     }
   })
@@ -77,7 +77,7 @@ const wayTo = Effect.fnUntraced(function* (port: number) {
   })
   const address = proxy.address()
   const goDead = Effect.sync(() => {
-    isDead = true
+    for (const socket of sockets) dead.add(socket)
   })
   return { port: typeof address === "object" ? (address?.port ?? 0) : 0, goDead, end }
 })
@@ -153,17 +153,19 @@ describe("the PostgreSQL store", () => {
       })
     )
 
-    it.effect("keeps nobody waiting whom a connection that went dead does not answer", () =>
+    it.effect("keeps nobody waiting whom connections that went dead do not answer, and makes new ones", () =>
       Effect.gen(function* () {
         const url = new URL(Redacted.value(yield* database))
         const way = yield* wayTo(Number(url.port))
-        url.port = String(way.port)
-        const store = yield* connect(Redacted.make(url.href))
-        // Before the connections are closed, which would wait for the server.
         yield* Effect.addFinalizer(() => way.end)
-        yield* store.put(1n, { id: "1", key: "k", value: "v" })
+        url.port = String(way.port)
+        const scope = yield* Scope.make()
+        const store = yield* Scope.provide(connect(Redacted.make(url.href)), scope)
+        // Over a connection each.
+        const both = ["1", "2"].map((id) => store.put(1n, { id, key: "k", value: "v" }))
+        yield* Effect.all(both, { concurrency: "unbounded" })
         yield* way.goDead
-        const put = yield* Effect.forkChild(store.put(1n, { id: "2", key: "k", value: "w" }), {
+        const put = yield* Effect.forkChild(store.put(1n, { id: "3", key: "k", value: "w" }), {
           startImmediately: true
         })
         const raise = yield* Effect.forkChild(Effect.flip(store.raise(1n)), { startImmediately: true })
@@ -172,6 +174,14 @@ describe("the PostgreSQL store", () => {
         assert.isTrue(Option.isSome(yield* Effect.timeoutOption(Fiber.interrupt(put), "3 seconds")))
         const error = yield* Effect.timeoutOption(Fiber.join(raise), "20 seconds")
         assert.instanceOf(Option.getOrThrow(error), StoreError)
+
+        const again = store.put(1n, { id: "4", key: "k", value: "x" })
+        yield* Effect.retry(again, Schedule.spaced("100 millis"))
+        // All are dead, and it closes all the same.
+        yield* way.goDead
+        yield* Effect.forkChild(store.raise(1n), { startImmediately: true })
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        assert.isTrue(Option.isSome(yield* Effect.timeoutOption(Fiber.join(closing), "30 seconds")))
       })
     )
 
