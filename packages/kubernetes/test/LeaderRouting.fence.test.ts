@@ -200,11 +200,10 @@ describe("a fenced object", () => {
             client.update(at, object)
           )
       }
-      assert.include(
-        yield* why(writer("reports", 1n, contended).write(to("a"), leading)),
-        "changed by others all the time"
-      )
+      const a = writer("reports", 1n, contended)
+      assert.include(yield* why(a.write(to("a"), leading)), "changed by others all the time")
       assert.strictEqual(edits, 10)
+      assert.include(yield* why(a.undo(to("nobody"))), "changed by others all the time")
     })
   )
 

@@ -255,6 +255,22 @@ describe("layerServiceSelector", () => {
       const a = yield* stage.start("a", { routing, pod: { uid: "of-a-former-pod" } })
       yield* until(Effect.sync(() => a.logs.some((line) => line.includes(`pod "pod-a" is another one now`))))
       assert.strictEqual((yield* stage.object("pods", "pod-a")).metadata.labels?.["pod"], undefined)
+      yield* stage.start("b", { routing })
+      yield* selects(stage, "pod-b")
+    })
+  )
+
+  it.live("a leader whose pod is replaced gives the lock back to one that can be reached", () =>
+    Effect.gen(function* () {
+      const stage = yield* withService
+      yield* stage.start("a", { routing })
+      yield* selects(stage, "pod-a")
+      yield* stage.start("b", { routing })
+      yield* stage.server.store.delete("pods", "default", "pod-a")
+      yield* stage.server.store.put("pods", "default", { metadata: { name: "pod-a" } })
+      // It looks after the label when it puts this right, and else every 30 seconds.
+      yield* stage.server.store.put("services", "default", service())
+      yield* selects(stage, "pod-b")
     })
   )
 })

@@ -2,6 +2,7 @@ import type { LeaderElection, Term } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -94,6 +95,8 @@ const recording = Effect.fnUntraced(function* (at: LeaderElection.Leadership = s
     asked,
     told: () => [...new Set(asked.map(({ message }) => message.replace(/, .*/, "")))],
     logs,
+    /** The client keeps nothing of it any more. */
+    isForgotten: () => clientScope.state._tag === "Empty",
     closeLayer: Effect.andThen(Scope.close(layerScope, Exit.void), settle),
     closeClient: Scope.close(clientScope, Exit.void)
   }
@@ -303,10 +306,29 @@ describe("at the end of the program", () => {
     })
   )
 
+  it.effect("of the layer alone nothing is kept once all is told", () =>
+    Effect.gen(function* () {
+      const { answerWith, become, closeLayer, isForgotten, told } = yield* recording()
+      yield* become(leading(1n))
+      yield* closeLayer
+      assert.isFalse(isForgotten())
+      const mayAnswer = yield* Deferred.make<void>()
+      answerWith(Deferred.await(mayAnswer))
+      yield* become(standby)
+      assert.isFalse(isForgotten())
+      yield* Deferred.succeed(mayAnswer, undefined)
+      yield* settle
+      assert.deepStrictEqual(told(), [began(1), ended(1, "Failed")])
+      assert.isTrue(isForgotten())
+    })
+  )
+
   it.effect("of the layer alone while another leads, no term is told", () =>
     Effect.gen(function* () {
-      const { asked, become, closeLayer } = yield* recording()
+      const { asked, become, closeLayer, isForgotten } = yield* recording()
+      assert.isFalse(isForgotten())
       yield* closeLayer
+      assert.isTrue(isForgotten())
       yield* become(leading(1n))
       yield* become(standby)
       assert.deepStrictEqual(asked, [])

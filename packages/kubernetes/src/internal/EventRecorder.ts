@@ -11,6 +11,7 @@ import type * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -57,7 +58,6 @@ export const run = Effect.fnUntraced(function* (options: Options) {
 
   /** Whether there may be more to hear. */
   const hear = Effect.fnUntraced(function* (next: LeaderElection.Leadership) {
-    if (isClosing && isIdle(former)) return false
     const at = yield* DateTime.now
     yield* Queue.offerAll(
       waiting,
@@ -79,12 +79,13 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     const finish = Effect.flatMap(SubscriptionRef.get(election.leadership), ({ _tag }) =>
       _tag === "Stopped" ? Effect.timeoutOption(Fiber.await(writing), lastWords) : Effect.void
     )
-    yield* Scope.addFinalizer(client.scope, Effect.andThen(finish, Fiber.interruptAll([listening, writing])))
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        isClosing = true
-      })
-    )
+    const whileWriting = yield* Scope.fork(client.scope)
+    yield* Scope.addFinalizer(whileWriting, Effect.andThen(finish, Fiber.interruptAll([listening, writing])))
+    yield* forkAtOnce(Effect.andThen(Fiber.await(writing), Scope.close(whileWriting, Exit.void)))
+    yield* Effect.addFinalizer(() => {
+      isClosing = true
+      return isIdle(former) ? Fiber.interrupt(listening) : Effect.void
+    })
   })
   yield* Effect.uninterruptible(start)
 })

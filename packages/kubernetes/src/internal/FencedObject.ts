@@ -21,6 +21,7 @@ import type { KubernetesError } from "../KubernetesError.ts"
 import { describe, type KubernetesObject, type ObjectReference } from "../KubernetesObject.ts"
 import type { KubernetesClient } from "../KubernetesClient.ts"
 import { isAbsent, isLost } from "./LockFailure.ts"
+import type { PodReplaced } from "./OwnPod.ts"
 
 /** The term that writes, or that wrote last. */
 export interface Mark {
@@ -46,8 +47,19 @@ export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { detail: Sch
   }
 }
 
+/**
+ * Others change the object as fast as this one does.
+ */
+export class Contended extends Schema.TaggedError<Contended>()("Contended", { object: Schema.String }) {
+  override get message(): string {
+    return `${this.object} is changed by others all the time: ${mostConflicts} writes met another one each`
+  }
+}
+
 /** Runs a write if the term is valid: `term.guard`. */
 export type Admit = Term.TermShape["guard"]
+
+export type Forbids = (object: KubernetesObject) => Fenced | PodReplaced | undefined
 
 export interface Options {
   readonly client: KubernetesClient["Service"]
@@ -57,14 +69,14 @@ export interface Options {
   /** As it is made when it is absent. Without it that is a failure. */
   readonly fresh?: KubernetesObject
   /** Why the object is not to be touched, whoever marked it. */
-  readonly forbids?: (object: KubernetesObject) => string | undefined
+  readonly forbids?: Forbids
   /** The object routes to nobody. Then it may be taken although another lock's term wrote it: that one gave it up. */
   readonly toNobody?: Overlay
   /** As it was read just now, which saves reading it. */
   readonly known?: KubernetesObject
 }
 
-export type Failure = Fenced | KubernetesError
+export type Failure = Contended | Fenced | PodReplaced | KubernetesError
 
 export interface FencedObject {
   /**
@@ -110,15 +122,15 @@ export const make = ({
           () => Effect.succeed(fresh)
         )
 
-  const refusal = (object: KubernetesObject): string | undefined => {
+  const refusal = (object: KubernetesObject): Fenced | PodReplaced | undefined => {
     const mark = markOf(keys, object)
     if (!hasLooked) inherited = mark
     hasLooked = true
     const forbidden = forbids?.(object)
     if (forbidden !== undefined) return forbidden
     if (mark === undefined) return undefined
-    if (mark.lock === own.lock) return mark.token > own.token ? sayNewer(mark) : undefined
-    return isDeepStrictEqual(mark, inherited) || isGivenUp(object) ? undefined : sayOther(mark)
+    if (mark.lock === own.lock) return mark.token > own.token ? new Fenced({ detail: sayNewer(mark) }) : undefined
+    return isDeepStrictEqual(mark, inherited) || isGivenUp(object) ? undefined : new Fenced({ detail: sayOther(mark) })
   }
 
   const isGivenUp = (object: KubernetesObject) => toNobody !== undefined && isDeepStrictEqual(toNobody(object), object)
@@ -156,15 +168,13 @@ export const make = ({
         // Until the answer nobody knows what is there.
         known = undefined
         const why = refusal(object)
-        if (why !== undefined) return yield* new Fenced({ detail: why })
+        if (why !== undefined) return yield* why
         const wanted = marked(keys, own, overlay(object))
         known = isDeepStrictEqual(wanted, object) ? object : yield* admitted(wanted)
         if (known !== undefined) return known
         object = yield* begin
       }
-      return yield* new Fenced({
-        detail: `${describe(reference)} is changed by others all the time: ${mostConflicts} writes met another one each`
-      })
+      return yield* new Contended({ object: describe(reference) })
     })
 
   return {
@@ -176,7 +186,8 @@ export const make = ({
               Effect.as("Undone" as const),
               // Gone, or a newer leader's: both are as good.
               Effect.catchIf(
-                (error) => error._tag === "Fenced" || isAbsent(error.reason, reference),
+                (error) =>
+                  error._tag === "KubernetesError" ? isAbsent(error.reason, reference) : error._tag !== "Contended",
                 () => Effect.succeed("Nothing" as const)
               )
             )

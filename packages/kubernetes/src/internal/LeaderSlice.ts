@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import { isIPv6 } from "node:net"
 import type { Pod } from "../Identity.ts"
 import type { KubernetesObject, ObjectReference } from "../KubernetesObject.ts"
-import type { MarkKeys } from "./FencedObject.ts"
+import { Fenced, type MarkKeys } from "./FencedObject.ts"
 import { labelOf, withLabels } from "./RawObject.ts"
 import type { Route } from "./Route.ts"
 
@@ -71,12 +71,17 @@ export const make = ({ address, keys, pod, ports, service }: Options): Route => 
     forbids: (object) => {
       const other = labelOf(object, managerLabel)
       if (other !== undefined && other !== manager) {
-        return `EndpointSlice ${JSON.stringify(reference.name)} is managed by ${other} (label ${managerLabel}): it is left alone`
+        const whose = `is managed by ${other} (label ${managerLabel})`
+        return new Fenced({ detail: `EndpointSlice ${JSON.stringify(reference.name)} ${whose}: it is left alone` })
       }
-      return object["addressType"] === addressType
+      const type = object["addressType"]
+      return type === addressType
         ? undefined
-        : `EndpointSlice ${JSON.stringify(reference.name)} is for ${String(object["addressType"])} addresses, which cannot be changed, and ` +
-            `the address of this pod is ${address}: delete the EndpointSlice`
+        : new Fenced({
+            detail:
+              `EndpointSlice ${JSON.stringify(reference.name)} is for ${String(type)} addresses, which cannot be changed, and ` +
+              `the address of this pod is ${address}: delete the EndpointSlice`
+          })
     },
     atStart: Effect.void,
     before: () => Effect.void

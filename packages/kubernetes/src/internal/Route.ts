@@ -2,9 +2,9 @@
  * Routes in every term: sends the traffic here when the term begins, watches the object and repairs what others change,
  * and takes the traffic away when the term ends, before the lock is given back.
  *
- * Nothing here ends a term. What keeps a leader from routing (no such Service, no right to change it) is nearly always the
- * same for all candidates, so that resigning would only pass the election around, and other work of the leader needs no
- * traffic. It is said, shown by a metric, and tried again.
+ * What keeps a leader from routing (no such Service, no right to change it) is nearly always the same for all candidates, so
+ * that resigning would only pass the election around, and other work of the leader needs no traffic. It is said, shown by a
+ * metric, and tried again. One thing is its own for certain: its pod was replaced. Then it gives the lock back.
  */
 import { Term, type LeaderElection } from "@effect-leader/core"
 import * as Cause from "effect/Cause"
@@ -25,6 +25,7 @@ import { KubernetesError } from "../KubernetesError.ts"
 import { describe, type KubernetesObject, type ObjectReference } from "../KubernetesObject.ts"
 import * as FencedObject from "./FencedObject.ts"
 import { isExpired } from "./LockFailure.ts"
+import { PodReplaced } from "./OwnPod.ts"
 
 /** Of one way to route: the object that decides where traffic goes, and what it says. */
 export interface Route {
@@ -33,7 +34,7 @@ export interface Route {
   readonly toSelf: FencedObject.Overlay
   readonly toNobody: FencedObject.Overlay
   readonly fresh?: KubernetesObject
-  readonly forbids?: (object: KubernetesObject) => string | undefined
+  readonly forbids?: FencedObject.Forbids
   /** What a candidate does before it leads for the first time. */
   readonly atStart: Effect.Effect<void, FencedObject.Failure>
   /** What has to be so before traffic may come here. */
@@ -90,6 +91,7 @@ export const run = Effect.fnUntraced(function* <Self>({ client, election, route,
       Effect.andThen(said.routed, Effect.raceFirst(untilChanged(left), keepUp))
     )
     yield* forever(said, round).pipe(
+      Effect.catchTag("PodReplaced", (error) => Effect.andThen(said.replaced(error), election.resign)),
       Effect.ensuring(takeAway(said, number, term, object.undo(route.toNobody), client.scope))
     )
   })
@@ -112,6 +114,7 @@ const forever = Effect.fnUntraced(function* <E extends FencedObject.Failure | Te
     const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
     // The term is over, and its end on the way here.
     if (error instanceof Term.NotLeading) return yield* said.over(error)
+    if (error instanceof PodReplaced) return yield* error
     if (error !== undefined) yield* said.trouble(error)
     if ((yield* Clock.monotonicTimeNanos) - begunAt < longEnough) shortOnes += 1
     else {
@@ -123,12 +126,13 @@ const forever = Effect.fnUntraced(function* <E extends FencedObject.Failure | Te
   }
 })
 
-/** What a candidate does before it leads: as long as it fails, so would what follows. */
+/** What a candidate does before it leads: as long as it fails, so would what follows. A term finds out what is final. */
 const onceDone = Effect.fnUntraced(function* (said: Speech, effect: Effect.Effect<void, FencedObject.Failure>) {
   for (let failures = 1; ; failures++) {
     const exit = yield* Effect.exit(effect)
     if (Exit.isSuccess(exit)) return
     const error = Cause.squash(exit.cause)
+    if (error instanceof PodReplaced) return
     yield* said.trouble(error)
     yield* Effect.sleep(yield* pause(failures, error))
   }
@@ -215,6 +219,10 @@ const speech = (election: string, object: string) => {
             : `cannot route ${object}: ${message} (tried again; the election goes on)`
         )
       }),
+    replaced: ({ message }: PodReplaced) =>
+      Effect.logError(
+        `cannot route ${object}: ${message}. This process gives the lock back, whenever it gets it: end it`
+      ),
     over: (error: Term.NotLeading) => Effect.logInfo(`routes ${object} no more: ${error.message}`),
     forget: () => {
       lastTrouble = undefined
