@@ -108,7 +108,9 @@ interface OfElection<Self> {
  *
  * The client should neither follow redirects nor decode bodies: on Node `NodeHttpClient.layerUndici`.
  *
- * A body that streams from the own handler, as an Effect `Stream`, is cut when the term ends, as the handler itself is.
+ * A body that streams from the own handler, as an Effect `Stream`, and what the handler leaves in its scope, end with the term
+ * as the handler itself does: the lock is not given back before. Where the body does not stream the scope is closed before
+ * it is sent.
  *
  * @since 0.1.0
  */
@@ -219,7 +221,6 @@ const middlewareOf = <Self, R>(
             const attempt =
               where._tag === "Here"
                 ? yield* OwnTerm.handle(
-                    election,
                     where.term,
                     errand,
                     handled.pipe(

@@ -111,11 +111,11 @@ describe("a term that ends while its handler runs", () => {
         )
       )
       const a = yield* Candidates.start("a", endless)
-      yield* a.lead(7n)
+      const { expire } = yield* a.lead(7n)
       const response = yield* Effect.promise(() => fetch(`${a.url}/x`))
       const reader = response.body?.getReader()
       yield* Effect.promise(async () => reader?.read())
-      yield* a.wait
+      yield* expire
       const rest = yield* Effect.exit(Effect.tryPromise(async () => reader?.read()))
       assert.strictEqual(rest._tag, "Failure")
     })

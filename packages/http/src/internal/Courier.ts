@@ -1,13 +1,14 @@
 /**
  * The two ways to a leader elsewhere: the request is sent on, or the client is told where to go.
  */
-import type { LeaderElection } from "@effect-leader/core"
+import { type LeaderElection, Term } from "@effect-leader/core"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Stream from "effect/Stream"
+import * as Answer from "./Answer.ts"
 import * as Attempt from "./Attempt.ts"
-import * as CutAnswer from "./CutAnswer.ts"
 import * as Forwarding from "./Forwarding.ts"
 import * as RequestBody from "./RequestBody.ts"
 
@@ -55,7 +56,13 @@ export const forwarding =
           { body: canRepeat, request: isIdempotent }
         )
         const attempt = yield* Effect.raceFirst(sent, gone)
-        return attempt._tag === "Answered" ? Attempt.answered(CutAnswer.when(attempt.response, lost)) : attempt
+        if (attempt._tag !== "Answered") return attempt
+        // A part of it is not to be taken for the whole.
+        const cut = Effect.andThen(
+          lost,
+          Effect.fail(new Term.NotLeading({ reason: "the term ended within the answer" }))
+        )
+        return Attempt.answered(Answer.streaming(attempt.response, Stream.interruptWhen(cut)))
       }).pipe(
         Effect.catch((error) =>
           Effect.succeed(

@@ -1,29 +1,30 @@
 /**
  * A request that this candidate handles itself, in the term that it leads.
  */
-import { type LeaderElection, Term } from "@effect-leader/core"
+import { Term } from "@effect-leader/core"
 import * as Effect from "effect/Effect"
+import type { HttpBody } from "effect/http/HttpBody"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as Scope from "effect/Scope"
+import * as Answer from "./Answer.ts"
 import * as Attempt from "./Attempt.ts"
 import type * as Courier from "./Courier.ts"
-import * as CutAnswer from "./CutAnswer.ts"
 import * as RequestBody from "./RequestBody.ts"
-import * as Whereabouts from "./Whereabouts.ts"
+import * as TermScope from "./TermScope.ts"
 
-/** Under the term's guard: refused if it is over, interrupted when it ends, and the lock is kept until then. */
-export const handle = <Self, E, R>(
-  election: LeaderElection.Election<Self>,
+/** Refused if the term is over, and interrupted when it ends. */
+export const handle = <E, R>(
   term: Term.TermShape,
   { isIdempotent, request }: Pick<Courier.Errand, "isIdempotent" | "request">,
   handled: Effect.Effect<HttpServerResponse.HttpServerResponse, E | Term.NotLeading, R>
-): Effect.Effect<Attempt.Attempt, Exclude<E, Term.NotLeading>, R> =>
+): Effect.Effect<Attempt.Attempt, Exclude<E, Term.NotLeading>, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.gen(function* () {
+    const scope = yield* TermScope.make(term)
     let hasStarted = false
     const work = Effect.suspend(() => {
       hasStarted = true
       return handled
     })
-    const over = Whereabouts.until(election, (it) => it._tag !== "Leading" || it.term !== term)
     const missed = ({ message }: Term.NotLeading): Attempt.Attempt =>
       hasStarted
         ? {
@@ -34,14 +35,14 @@ export const handle = <Self, E, R>(
             by: "handler"
           }
         : { _tag: "NotDone", why: message, canRepeat: true }
-    return yield* term.guard(work).pipe(
+    const attempt = yield* scope.run(work).pipe(
       Effect.map((response) =>
         term.isValid()
-          ? // What the header says is said of this hop, not of one that the handler made.
-            Attempt.answered(
-              CutAnswer.when(
-                CutAnswer.asDescribed(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), response),
-                over
+          ? Attempt.answered(
+              // What the header says is said of this hop, not of one that the handler made.
+              Answer.streaming(
+                Answer.asDescribed(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), response),
+                scope.stream
               )
             )
           : // After a pause the handler can be quicker than whatever ends it.
@@ -49,6 +50,11 @@ export const handle = <Self, E, R>(
       ),
       Effect.catchIf(isNotLeading, (error) => Effect.succeed(missed(error)))
     )
+    if (attempt._tag !== "Answered" || isWhole(attempt.response.body)) yield* scope.close
+    return attempt
   })
+
+/** Nothing of the handler is needed for it any more. */
+const isWhole = ({ _tag }: HttpBody): boolean => _tag === "Empty" || _tag === "Uint8Array"
 
 const isNotLeading = (error: unknown): error is Term.NotLeading => error instanceof Term.NotLeading
