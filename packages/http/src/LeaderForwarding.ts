@@ -43,6 +43,7 @@
  * | status | `effect-leader-outcome` | `Retry-After` | what |
  * |---|---|---|---|
  * | 400 | | | a path that would not reach the leader as it is: with `.` or `..`, a backslash or a fragment |
+ * | 400 | | | a WebSocket handshake with a body, which Node reads for nobody |
  * | 500 | | | a middleware before this one has read the body, and the request has not kept it (as after `stream`) |
  * | 503 | `not-done` | 1 | nobody leads, the leader cannot be reached, or it publishes no address |
  * | 503 | `in-doubt` | if idempotent | the term, or the server, ended while the own handler ran |
@@ -71,6 +72,7 @@ import * as Courier from "./internal/Courier.ts"
 import type { ElectionClass } from "./internal/Election.ts"
 import * as Forwarding from "./internal/Forwarding.ts"
 import * as OwnTerm from "./internal/OwnTerm.ts"
+import * as RequestBody from "./internal/RequestBody.ts"
 import * as Whereabouts from "./internal/Whereabouts.ts"
 
 /**
@@ -210,11 +212,15 @@ const middlewareOf = <Self, R>(
           const request = yield* HttpServerRequest
           // By the leader too: whether it is answered must not depend on who is asked.
           if (!Forwarding.keepsItsPath(request)) return unclearPath
-          const errand = { request, isIdempotent: Attempt.mayRepeat(request), identity: election.identity }
+          if (RequestBody.isUnreadable(request)) return unreadableBody
+          const by = { identity: election.identity, election: election.name }
+          const errand = { request, isIdempotent: Attempt.mayRepeat(request), by }
           const delivery = courier(errand)
           // Whoever forwarded it looks again, and tells its client.
-          const giveUpAt = (yield* Clock.monotonicTimeNanos) + (Forwarding.wasForwarded(request) ? 0n : patience)
+          const giveUpAt =
+            (yield* Clock.monotonicTimeNanos) + (Forwarding.wasForwarded(request, by.election) ? 0n : patience)
           let doubt: Attempt.Missed | undefined
+          let doubts = 0
           while (true) {
             const leadership = yield* SubscriptionRef.get(election.leadership)
             const where = Whereabouts.of(election, leadership, request)
@@ -232,9 +238,14 @@ const middlewareOf = <Self, R>(
                   ? yield* delivery.to({ ...where, over: Whereabouts.leadsNoMore(election, where.leader) })
                   : where
             if (attempt._tag === "Answered") return attempt.response
-            if (attempt._tag === "InDoubt") doubt = attempt
+            if (attempt._tag === "InDoubt") {
+              doubt = attempt
+              doubts += 1
+            }
             const left = giveUpAt - (yield* Clock.monotonicTimeNanos)
             if (!attempt.canRepeat || left <= 0n) return Attempt.refusal(doubt ?? attempt, errand.isIdempotent)
+            // A leader that stays may do it each time, and break each time.
+            const pause = attempt._tag === "InDoubt" ? Duration.times(shortestPause, 2 ** (doubts - 1)) : shortestPause
             const rest = Duration.min(Duration.nanos(left), pause)
             yield* Effect.timeoutOption(
               Whereabouts.until(election, (it) => it !== leadership),
@@ -266,10 +277,14 @@ const closeConnections = Effect.gen(function* () {
   )
 })
 
+const unreadableBody = HttpServerResponse.text("A WebSocket handshake with a body: nobody would read it.\n", {
+  status: 400
+})
+
 /** A request that the server cuts off when it closes is answered by the server, with an empty 503. */
 const markInDoubt = HttpEffect.appendPreResponseHandler((_request, response) =>
   Effect.succeed(HttpServerResponse.setHeader(response, Attempt.outcomeHeader, Attempt.inDoubt))
 )
 
 /** Between two attempts, unless leadership changes. */
-const pause = Duration.millis(200)
+const shortestPause = Duration.millis(200)

@@ -80,6 +80,31 @@ describe("a request that only the leader handles", () => {
     })
   )
 
+  it.live("keeps its Idempotency-Key, whatever Connection says of it", () =>
+    Effect.gen(function* () {
+      const a = yield* Candidates.start("a", echo)
+      const b = yield* Candidates.start("b", echo)
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      const headers = "Connection: X-Hop, Idempotency-Key\r\nX-Hop: 1\r\nIdempotency-Key: k1"
+      const answer = yield* askRaw(b.address, "POST /x", headers)
+      assert.include(answer, '"idempotency-key":"k1"')
+      assert.notInclude(answer, "x-hop")
+    })
+  )
+
+  it.live("goes on although a candidate of another election has forwarded it", () =>
+    Effect.gen(function* () {
+      const a = yield* Candidates.start("a", echo)
+      const b = yield* Candidates.start("b", echo)
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      const headers = { "effect-leader-forwarded-by": "x@default%2Fothers" }
+      const answer = yield* ask(`${b.url}/x`, { headers })
+      assert.strictEqual(JSON.parse(answer.text).headers["effect-leader-forwarded-by"], "b@reports")
+    })
+  )
+
   it.live("is carried out once if the handler's own answer looks like this middleware's", () =>
     Effect.gen(function* () {
       let asked = 0
@@ -126,7 +151,7 @@ describe("a request that only the leader handles", () => {
         assert.strictEqual(seen.headers["x-forwarded-host"], b.address)
         assert.strictEqual(seen.headers["x-forwarded-for"], "10.9.8.7, 127.0.0.1")
         assert.strictEqual(seen.headers["x-forwarded-proto"], "http")
-        assert.strictEqual(seen.headers["effect-leader-forwarded-by"], "b%20%C3%BC")
+        assert.strictEqual(seen.headers["effect-leader-forwarded-by"], "b%20%C3%BC@reports")
       })
     )
   }

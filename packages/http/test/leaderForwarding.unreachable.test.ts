@@ -75,7 +75,7 @@ describe("a request without a leader", () => {
       const answer = yield* ask(`${b.url}/x`, { method: "POST", body: "x" })
       assert.deepStrictEqual(outcome(answer), notDone)
       assert.match(answer.text, /^a does not lead yet, or no more/)
-      const hop = yield* ask(`${a.url}/x`, { headers: { "effect-leader-forwarded-by": "b" } })
+      const hop = yield* ask(`${a.url}/x`, { headers: { "effect-leader-forwarded-by": "b@reports" } })
       assert.deepStrictEqual(outcome(hop), notDone)
       assert.match(hop.text, /^a does not lead reports: b does/)
       const mended = yield* Effect.forkChild(ask(`${b.url}/x`, { method: "POST", body: "x" }))
@@ -152,6 +152,18 @@ describe("a leader that dies with a request in its hands", () => {
       })
     )
   }
+
+  it.live("one that breaks each time is asked a few times", () =>
+    Effect.gen(function* () {
+      const breaking = yield* Candidates.brokenPeer((socket) => socket.destroy())
+      const b = yield* Candidates.start("b", echo, { waitLimit: "3 seconds" })
+      yield* b.follow("a", breaking.address)
+      const answer = yield* ask(`${b.url}/x`, { method: "PUT", body: "x" })
+      assert.deepStrictEqual(outcome(answer), { status: 502, outcome: "in-doubt", retryAfter: "1" })
+      // After 0, 0.2, 0.6, 1.4 and 3 seconds at the soonest.
+      assert.isAtMost(breaking.requests(), 5)
+    })
+  )
 
   it.live("what was once in doubt is not called undone later", () =>
     Effect.gen(function* () {

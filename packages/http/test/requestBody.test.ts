@@ -4,7 +4,7 @@
  */
 import { LeaderElection, Term } from "@effect-leader/core"
 import { assert, describe, it } from "@effect/vitest"
-import { ByteSize, Effect, Fiber, Layer, Option, Stream } from "effect"
+import { ByteSize, Deferred, Effect, Fiber, Layer, Option, Stream } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerResponse, UrlParams } from "effect/http"
 import { createServer } from "node:http2"
 import * as Asking from "./Asking.ts"
@@ -117,6 +117,54 @@ describe("a request over HTTP/1", () => {
       // Its body never comes to an end.
       assert.isTrue(Option.isNone(yield* Effect.timeoutOption(asking, "500 millis")))
       assert.strictEqual(handled, 0)
+    })
+  )
+
+  for (const [announced, body] of [
+    ["Content-Length: 5", "hello"],
+    ["Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"]
+  ] as const) {
+    it.live(`that is a WebSocket handshake with a body is refused by whoever is asked: ${announced}`, () =>
+      Effect.gen(function* () {
+        const a = yield* Candidates.start("a", echo)
+        const b = yield* Candidates.start("b", echo)
+        yield* a.lead(7n)
+        yield* b.follow("a", a.address)
+        const handshake = "Connection: Upgrade\r\nUpgrade: WebSocket"
+        for (const { address } of [a, b]) {
+          assert.match(yield* askRaw(address, "PUT /x", `${handshake}\r\n${announced}`, body), /^HTTP\/1.1 400 /)
+          assert.match(yield* askRaw(address, "PUT /x", handshake), /PUT ""/)
+        }
+      })
+    )
+  }
+
+  it.live("whose first part a middleware has looked at is not sent on without it", () =>
+    Effect.gen(function* () {
+      const looks: Candidates.Handlers = Layer.provide(
+        echo,
+        HttpRouter.middleware(
+          (handled) =>
+            Effect.andThen(
+              Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ stream }) => Effect.orDie(Stream.runHead(stream))),
+              handled
+            ),
+          { global: true }
+        )
+      )
+      const a = yield* Candidates.start("a", echo)
+      const b = yield* Candidates.start("b", looks)
+      yield* a.lead(7n)
+      yield* b.follow("a", a.address)
+      const mayGoOn = yield* Deferred.make<void>()
+      const parts = Stream.encodeText(
+        Stream.concat(Stream.make("first-"), Stream.fromEffect(Effect.as(Deferred.await(mayGoOn), "second")))
+      )
+      const body = yield* Stream.toReadableStreamEffect(parts)
+      const asking = yield* Effect.forkChild(ask(`${b.url}/x`, { method: "PUT", body, duplex: "half" }))
+      yield* Effect.sleep("100 millis")
+      yield* Deferred.succeed(mayGoOn, undefined)
+      assert.strictEqual((yield* Fiber.join(asking)).status, 500)
     })
   )
 

@@ -25,8 +25,8 @@ export interface Delivery {
 export interface Errand {
   readonly request: HttpServerRequest
   readonly isIdempotent: boolean
-  /** Of this candidate. */
-  readonly identity: string
+  /** This candidate, and its election. */
+  readonly by: Forwarding.Delivery["by"]
 }
 
 export interface Destination {
@@ -38,7 +38,7 @@ export interface Destination {
 
 export const forwarding =
   (client: HttpClient.HttpClient, maxBufferedBody: number): Courier =>
-  ({ identity, isIdempotent, request }) => {
+  ({ by, isIdempotent, request }) => {
     let kept: RequestBody.RequestBody | undefined
     const to: Delivery["to"] = ({ leader, over, url }) =>
       Effect.gen(function* () {
@@ -52,7 +52,7 @@ export const forwarding =
           by: "peer"
         }))
         const sent = Forwarding.send(
-          { client, request, body, leader, url, identity },
+          { client, request, body, leader, url, by },
           { body: canRepeat, request: isIdempotent }
         )
         const attempt = yield* Effect.raceFirst(sent, gone)

@@ -17,9 +17,11 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Attempt from "./Attempt.ts"
 
-export const forwardedByHeader = "effect-leader-forwarded-by"
+const forwardedByHeader = "effect-leader-forwarded-by"
 
-export const wasForwarded = ({ headers }: HttpServerRequest): boolean => headers[forwardedByHeader] !== undefined
+/** By a candidate of this election. Handlers hand on headers that they were sent, to what another election leads perhaps. */
+export const wasForwarded = ({ headers }: HttpServerRequest, election: string): boolean =>
+  headers[forwardedByHeader]?.endsWith(`@${encodeURIComponent(election)}`) ?? false
 
 /** The same resource at the leader, if what it published is an address. */
 export const urlAt = (address: string, request: HttpServerRequest): URL | undefined =>
@@ -61,8 +63,8 @@ export interface Delivery {
   readonly body: HttpBody.HttpBody
   readonly leader: LeaderElection.Leader
   readonly url: URL
-  /** Who forwards. */
-  readonly identity: string
+  /** Who forwards, in which election. */
+  readonly by: { readonly identity: string; readonly election: string }
 }
 
 /** Sends it once. `canRepeat` is asked after a failure: whether the body can be sent again, and the request be repeated. */
@@ -99,10 +101,10 @@ export const send = (
     }
   })
 
-const toRequest = ({ body, identity, request, url }: Delivery): HttpClientRequest.HttpClientRequest => {
+const toRequest = ({ body, by, request, url }: Delivery): HttpClientRequest.HttpClientRequest => {
   const headers = Headers.setAll(Headers.removeMany(endToEnd(request.headers), ofOneRequest), {
     ...forwardedHeaders(request),
-    [forwardedByHeader]: encodeURIComponent(identity),
+    [forwardedByHeader]: `${encodeURIComponent(by.identity)}@${encodeURIComponent(by.election)}`,
     // Not every client hands a compressed body on as it came.
     "accept-encoding": "identity"
   })
@@ -140,8 +142,11 @@ const toResponse = (response: HttpClientResponse): HttpServerResponse.HttpServer
 }
 
 /** Without those that are about one connection (RFC 9110, 7.6.1). */
-const endToEnd = (headers: Headers.Headers): Headers.Headers =>
-  Headers.removeMany(headers, [...hopByHop, ...(headers["connection"] ?? "").split(",").map((name) => name.trim())])
+const endToEnd = (headers: Headers.Headers): Headers.Headers => {
+  const named = (headers["connection"] ?? "").split(",").map((name) => name.trim().toLowerCase())
+  // Without its key a request that may be repeated is another one each time.
+  return Headers.removeMany(headers, [...hopByHop, ...named.filter((name) => name !== "idempotency-key")])
+}
 
 const hopByHop = [
   "connection",

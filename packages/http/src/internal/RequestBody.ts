@@ -47,6 +47,7 @@ export const of = (
   if (isAbsent(request)) return Effect.succeed({ body: HttpBody.empty, canRepeat: () => true, request })
   const type = request.headers["content-type"]
   const length = lengthOf(request.headers)
+  if (wasReadInPart(request)) return Effect.fail(new AlreadyRead())
   const mustBeKept = wasRead(request)
   if (mustBeKept || (length !== undefined && length <= maxBufferedBody)) {
     // The limit for it is ours, and the leader's handler has its own.
@@ -73,6 +74,20 @@ export const of = (
 const wasRead = ({ source }: HttpServerRequest): boolean =>
   (Predicate.hasProperty(source, "readableDidRead") && source.readableDidRead === true) ||
   (Predicate.hasProperty(source, "bodyUsed") && source.bodyUsed === true)
+
+/** As by one that looked at its first bytes: the rest may look whole. */
+const wasReadInPart = (request: HttpServerRequest): boolean =>
+  wasRead(request) && Predicate.hasProperty(request.source, "readableEnded") && request.source.readableEnded === false
+
+/**
+ * A WebSocket handshake that announces a body. Node takes what follows such a head for the new protocol, so that whoever reads
+ * the body finds an empty one.
+ */
+export const isUnreadable = (request: HttpServerRequest): boolean =>
+  Predicate.hasProperty(request.source, "upgrade") &&
+  request.source.upgrade === true &&
+  request.headers["upgrade"]?.toLowerCase() === "websocket" &&
+  !isAbsent(request)
 
 const lengthOf = (headers: HttpServerRequest["headers"]): number | undefined => {
   const length = headers["content-length"] ?? ""

@@ -34,7 +34,7 @@ export const of = <Self>(
       // The lock still names a former process of this identity.
       if (leader.identity === identity) return notDone(`${identity} does not lead ${name} yet`, true)
       // A second hop could go round in circles.
-      if (Forwarding.wasForwarded(request))
+      if (Forwarding.wasForwarded(request, name))
         return notDone(`${identity} does not lead ${name}: ${leader.identity} does`, false)
       if (leader.address === undefined) {
         return notDone(`${leader.identity} leads ${name}, and publishes no address to send this to`, false)
