@@ -111,8 +111,8 @@ interface OfElection<Self> {
  * The client should neither follow redirects nor decode bodies: on Node `NodeHttpClient.layerUndici`.
  *
  * A body that streams from the own handler, as an Effect `Stream`, and what the handler leaves in its scope, end with the term
- * as the handler itself does: the lock is not given back before. Where the body does not stream the scope is closed before
- * it is sent.
+ * as the handler itself does, and after it: the lock is not given back before. The scope is closed before an answer of text or
+ * bytes is sent.
  *
  * @since 0.1.0
  */
@@ -226,13 +226,14 @@ const middlewareOf = <Self, R>(
             const where = Whereabouts.of(election, leadership, request)
             const attempt =
               where._tag === "Here"
-                ? yield* OwnTerm.handle(
-                    where.term,
-                    errand,
-                    handled.pipe(
-                      Effect.provideService(service.Term, where.term),
-                      Effect.provideService(HttpServerRequest, delivery.request())
-                    )
+                ? yield* Effect.provideService(
+                    OwnTerm.handle(
+                      where.term,
+                      errand,
+                      Effect.provideService(handled, HttpServerRequest, delivery.request())
+                    ),
+                    service.Term,
+                    where.term
                   )
                 : where._tag === "There"
                   ? yield* delivery.to({ ...where, over: Whereabouts.leadsNoMore(election, where.leader) })

@@ -101,7 +101,7 @@ describe("a request that only the leader handles", () => {
       yield* b.follow("a", a.address)
       const headers = { "effect-leader-forwarded-by": "x@default%2Fothers" }
       const answer = yield* ask(`${b.url}/x`, { headers })
-      assert.strictEqual(JSON.parse(answer.text).headers["effect-leader-forwarded-by"], "b@reports")
+      assert.strictEqual(JSON.parse(answer.text).headers["effect-leader-forwarded-by"], "x@default%2Fothers, b@reports")
     })
   )
 

@@ -4,7 +4,7 @@
 import { LeaderElection, LeaseLock } from "@effect-leader/core"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { type Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Queue, Scope, Stream } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { LeaderForwarding } from "../src/index.ts"
 import * as Candidates from "./Candidates.ts"
@@ -21,6 +21,8 @@ interface Stage {
   readonly events: Array<string>
   /** Work that takes a while to end. */
   readonly write: Effect.Effect<never>
+  /** Of the candidate that is asked. */
+  readonly resign: Effect.Effect<void>
 }
 
 /** Asks the leader, makes it resign once the work has begun, and returns when another leads. */
@@ -48,8 +50,9 @@ const resignWithin = Effect.fnUntraced(function* (
       Layer.buildWithScope(scope)
     )
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+    const { resign } = Context.get(election, LeaderElection.LeaderElection)
     const { url } = yield* server.serve(
-      handlers({ events, write }).pipe(
+      handlers({ events, write, resign }).pipe(
         Layer.provide(LeaderForwarding.layer()),
         Layer.provide(Layer.succeedContext(election)),
         Layer.provide(Layer.fresh(NodeHttpClient.layerUndici))
@@ -124,6 +127,20 @@ describe("the lock is given back after", () => {
 })
 
 describe("a handler's scope", () => {
+  it.live("may resign where it is closed", () =>
+    Effect.gen(function* () {
+      const resigns = ({ resign, write }: Stage) =>
+        post(
+          Effect.gen(function* () {
+            yield* Scope.addFinalizer(yield* Effect.scope, resign)
+            yield* Effect.forkScoped(write, { startImmediately: true })
+            return HttpServerResponse.empty()
+          })
+        )
+      assert.deepStrictEqual(yield* resignWithin(resigns), inOrder)
+    })
+  )
+
   it.live("is closed before an answer is sent that does not stream", () =>
     Effect.gen(function* () {
       const closed: Array<string> = []
@@ -140,6 +157,72 @@ describe("a handler's scope", () => {
       const answer = yield* Effect.promise(async () => (await fetch(`${a.url}/x`, { method: "POST" })).text())
       assert.strictEqual(answer, "closed 0 times")
       assert.deepStrictEqual(closed, ["closed"])
+    })
+  )
+
+  const failing = Stream.concat(Stream.make("first"), Stream.fail("no more"))
+  const ends: Readonly<
+    Record<string, readonly [expected: string, Effect.Effect<HttpServerResponse.HttpServerResponse>]>
+  > = {
+    "of a handler that answered": ["Success", Effect.succeed(HttpServerResponse.text("done"))],
+    "of a handler that died": ["Failure", Effect.die("no")],
+    "of a body that came to its end": [
+      "Success",
+      Effect.succeed(HttpServerResponse.stream(Stream.encodeText(Stream.make("all"))))
+    ],
+    "of a body that failed": ["Failure", Effect.succeed(HttpServerResponse.stream(Stream.encodeText(failing)))]
+  }
+  for (const [what, [expected, handle]] of Object.entries(ends)) {
+    it.live(`is told the end ${what}`, () =>
+      Effect.gen(function* () {
+        const closed = yield* Deferred.make<string>()
+        const a = yield* Candidates.start(
+          "a",
+          post(
+            Effect.andThen(
+              Effect.addFinalizer(({ _tag }) => Deferred.succeed(closed, _tag)),
+              handle
+            )
+          )
+        )
+        yield* a.lead(7n)
+        yield* Effect.exit(Effect.tryPromise(async () => (await fetch(`${a.url}/x`, { method: "POST" })).text()))
+        assert.strictEqual(yield* Deferred.await(closed), expected)
+      })
+    )
+  }
+
+  it.live("is told that it was interrupted when the term ends, or the client goes away", () =>
+    Effect.gen(function* () {
+      const closed: Array<string> = []
+      let handled = 0
+      const a = yield* Candidates.start(
+        "a",
+        post(
+          Effect.gen(function* () {
+            yield* Effect.addFinalizer((exit) =>
+              Effect.sync(() => closed.push(Exit.hasInterrupts(exit) ? "interrupted" : exit._tag))
+            )
+            handled++
+            return yield* Effect.never
+          })
+        )
+      )
+      const { expire } = yield* a.lead(7n)
+      const gone = new AbortController()
+      yield* Effect.forkChild(
+        Effect.exit(Effect.tryPromise(() => fetch(`${a.url}/x`, { method: "POST", signal: gone.signal })))
+      )
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => Effect.succeed(handled === 1) })
+      gone.abort()
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => Effect.succeed(closed.length === 1) })
+      const asking = yield* Effect.forkChild(
+        Effect.promise((signal) => fetch(`${a.url}/x`, { method: "POST", signal }))
+      )
+      yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => Effect.succeed(handled === 2) })
+      yield* expire
+      assert.strictEqual((yield* Fiber.join(asking)).status, 503)
+      assert.deepStrictEqual(closed, ["interrupted", "interrupted"])
     })
   )
 
@@ -171,6 +254,27 @@ describe("a handler's scope", () => {
 })
 
 describe("an answer that streams", () => {
+  it.live("may be fed by a fiber of its own", () =>
+    Effect.gen(function* () {
+      const parts = Stream.unwrap(
+        Effect.gen(function* () {
+          const queue = yield* Queue.unbounded<string, Cause.Done>()
+          yield* Effect.forkChild(
+            Effect.andThen(
+              Effect.forEach(["1", "2", "3"], (part) => Effect.delay(Queue.offer(queue, part), "10 millis")),
+              Queue.end(queue)
+            )
+          )
+          return Stream.fromQueue(queue)
+        })
+      )
+      const a = yield* Candidates.start("a", post(Effect.succeed(HttpServerResponse.stream(Stream.encodeText(parts)))))
+      yield* a.lead(7n)
+      const answer = yield* Effect.promise(async () => (await fetch(`${a.url}/x`, { method: "POST" })).text())
+      assert.strictEqual(answer, "123")
+    })
+  )
+
   it.live("has nothing that was there only after the term, though nobody has said yet that it is over", () =>
     Effect.gen(function* () {
       const mayGoOn = yield* Deferred.make<void>()

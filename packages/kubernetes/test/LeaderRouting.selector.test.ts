@@ -260,17 +260,20 @@ describe("layerServiceSelector", () => {
     })
   )
 
-  it.live("a leader whose pod is replaced gives the lock back to one that can be reached", () =>
-    Effect.gen(function* () {
-      const stage = yield* withService
-      yield* stage.start("a", { routing })
-      yield* selects(stage, "pod-a")
-      yield* stage.start("b", { routing })
-      yield* stage.server.store.delete("pods", "default", "pod-a")
-      yield* stage.server.store.put("pods", "default", { metadata: { name: "pod-a" } })
-      // It looks after the label when it puts this right, and else every 30 seconds.
-      yield* stage.server.store.put("services", "default", service())
-      yield* selects(stage, "pod-b")
-    })
-  )
+  for (const isReplaced of [true, false]) {
+    const what = isReplaced ? "is replaced" : "is gone"
+    it.live(`a leader whose pod ${what} gives the lock back to one that can be reached`, () =>
+      Effect.gen(function* () {
+        const stage = yield* withService
+        yield* stage.start("a", { routing })
+        yield* selects(stage, "pod-a")
+        yield* stage.start("b", { routing })
+        yield* stage.server.store.delete("pods", "default", "pod-a")
+        if (isReplaced) yield* stage.server.store.put("pods", "default", { metadata: { name: "pod-a" } })
+        // It looks after the label when it puts this right, and else every 30 seconds.
+        yield* stage.server.store.put("services", "default", service())
+        yield* selects(stage, "pod-b")
+      })
+    )
+  }
 })

@@ -21,7 +21,7 @@ const forwardedByHeader = "effect-leader-forwarded-by"
 
 /** By a candidate of this election. Handlers hand on headers that they were sent, to what another election leads perhaps. */
 export const wasForwarded = ({ headers }: HttpServerRequest, election: string): boolean =>
-  headers[forwardedByHeader]?.endsWith(`@${encodeURIComponent(election)}`) ?? false
+  (headers[forwardedByHeader] ?? "").split(",").some((by) => by.trim().endsWith(`@${encodeURIComponent(election)}`))
 
 /** The same resource at the leader, if what it published is an address. */
 export const urlAt = (address: string, request: HttpServerRequest): URL | undefined =>
@@ -103,8 +103,7 @@ export const send = (
 
 const toRequest = ({ body, by, request, url }: Delivery): HttpClientRequest.HttpClientRequest => {
   const headers = Headers.setAll(Headers.removeMany(endToEnd(request.headers), ofOneRequest), {
-    ...forwardedHeaders(request),
-    [forwardedByHeader]: `${encodeURIComponent(by.identity)}@${encodeURIComponent(by.election)}`,
+    ...forwardedHeaders(request, by),
     // Not every client hands a compressed body on as it came.
     "accept-encoding": "identity"
   })
@@ -120,14 +119,18 @@ const emptyBody = HttpClientRequest.empty.body
 /** The client names the host, and the length of what it sends. */
 const ofOneRequest = ["host", "content-length", "expect", "accept-encoding"]
 
-const forwardedHeaders = (request: HttpServerRequest): Record<string, string> => {
+const forwardedHeaders = (request: HttpServerRequest, by: Delivery["by"]): Record<string, string> => {
   const { headers } = request
   const peer = Option.getOrUndefined(request.peerAddress)
   const before = headers["x-forwarded-for"]
+  const earlier = headers[forwardedByHeader]
+  const own = `${encodeURIComponent(by.identity)}@${encodeURIComponent(by.election)}`
   const host = headers["x-forwarded-host"] ?? headers["host"]
   return {
     ...(peer === undefined ? {} : { "x-forwarded-for": before === undefined ? peer : `${before}, ${peer}` }),
     ...(host === undefined ? {} : { "x-forwarded-host": host }),
+    // Of every election on the way: else two of them could send it to and fro.
+    [forwardedByHeader]: earlier === undefined ? own : `${earlier}, ${own}`,
     "x-forwarded-proto": headers["x-forwarded-proto"] ?? request.protocol ?? schemeOf(request)
   }
 }

@@ -3,6 +3,7 @@
  */
 import { Term } from "@effect-leader/core"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { HttpBody } from "effect/http/HttpBody"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type * as Scope from "effect/Scope"
@@ -35,24 +36,26 @@ export const handle = <E, R>(
             by: "handler"
           }
         : { _tag: "NotDone", why: message, canRepeat: true }
-    const attempt = yield* scope.run(work).pipe(
-      Effect.map((response) =>
-        term.isValid()
-          ? Attempt.answered(
-              // What the header says is said of this hop, not of one that the handler made.
-              Answer.streaming(
-                Answer.asDescribed(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), response),
-                scope.stream
-              )
-            )
-          : // After a pause the handler can be quicker than whatever ends it.
-            missed(new Term.NotLeading({ reason: `term ${term.token} had run out when it was answered` }))
-      ),
-      Effect.catchIf(isNotLeading, (error) => Effect.succeed(missed(error)))
+    const answer = Effect.fnUntraced(function* (response: HttpServerResponse.HttpServerResponse) {
+      // After a pause the handler can be quicker than whatever ends it.
+      if (!term.isValid()) return missed(ended(term, "when it was answered"))
+      // What the header says is said of this hop, not of one that the handler made.
+      const own = Answer.asDescribed(HttpServerResponse.removeHeader(response, Attempt.outcomeHeader), response)
+      if (!isWhole(own.body)) return Attempt.answered(Answer.streaming(own, scope.stream))
+      return (yield* scope.close(Exit.void)) ? Attempt.answered(own) : missed(ended(term, "before it was answered"))
+    })
+    return yield* scope.run(work).pipe(
+      Effect.flatMap(answer),
+      Effect.catchIf(isNotLeading, (error) => Effect.succeed(missed(error))),
+      Effect.onExit((exit) => {
+        if (Exit.isFailure(exit)) return scope.close(exit)
+        return exit.value._tag === "Answered" ? Effect.void : scope.close(Exit.interrupt())
+      })
     )
-    if (attempt._tag !== "Answered" || isWhole(attempt.response.body)) yield* scope.close
-    return attempt
   })
+
+const ended = ({ token }: Term.TermShape, when: string) =>
+  new Term.NotLeading({ reason: `term ${token} had run out ${when}` })
 
 /** Nothing of the handler is needed for it any more. */
 const isWhole = ({ _tag }: HttpBody): boolean => _tag === "Empty" || _tag === "Uint8Array"

@@ -21,7 +21,7 @@ import type { KubernetesError } from "../KubernetesError.ts"
 import { describe, type KubernetesObject, type ObjectReference } from "../KubernetesObject.ts"
 import type { KubernetesClient } from "../KubernetesClient.ts"
 import { isAbsent, isLost } from "./LockFailure.ts"
-import type { PodReplaced } from "./OwnPod.ts"
+import type { PodGone } from "./OwnPod.ts"
 
 /** The term that writes, or that wrote last. */
 export interface Mark {
@@ -59,7 +59,7 @@ export class Contended extends Schema.TaggedError<Contended>()("Contended", { ob
 /** Runs a write if the term is valid: `term.guard`. */
 export type Admit = Term.TermShape["guard"]
 
-export type Forbids = (object: KubernetesObject) => Fenced | PodReplaced | undefined
+export type Forbids = (object: KubernetesObject) => Fenced | PodGone | undefined
 
 export interface Options {
   readonly client: KubernetesClient["Service"]
@@ -76,7 +76,7 @@ export interface Options {
   readonly known?: KubernetesObject
 }
 
-export type Failure = Contended | Fenced | PodReplaced | KubernetesError
+export type Failure = Contended | Fenced | PodGone | KubernetesError
 
 export interface FencedObject {
   /**
@@ -122,7 +122,7 @@ export const make = ({
           () => Effect.succeed(fresh)
         )
 
-  const refusal = (object: KubernetesObject): Fenced | PodReplaced | undefined => {
+  const refusal = (object: KubernetesObject): Fenced | PodGone | undefined => {
     const mark = markOf(keys, object)
     if (!hasLooked) inherited = mark
     hasLooked = true

@@ -8,41 +8,60 @@ import type { Pod } from "../Identity.ts"
 import type { KubernetesClient } from "../KubernetesClient.ts"
 import type { KubernetesError } from "../KubernetesError.ts"
 import type { KubernetesObject, ObjectReference, ResourceType } from "../KubernetesObject.ts"
-import { isLost } from "./LockFailure.ts"
+import { isAbsent, isLost } from "./LockFailure.ts"
 
 export const podType: ResourceType = { group: "", version: "v1", kind: "Pod", plural: "pods" }
 
 export const referenceOf = ({ name, namespace }: Pod): ObjectReference => ({ ...podType, namespace, name })
 
 /**
- * There is another pod of that name: this process belongs to one that is no more, and that no traffic reaches.
+ * This process belongs to a pod that is no more, and that no traffic reaches. There may be another one of its name.
  */
-export class PodReplaced extends Schema.TaggedError<PodReplaced>()("PodReplaced", {
+export class PodGone extends Schema.TaggedError<PodGone>()("PodGone", {
   pod: Schema.String,
   uid: Schema.String,
-  now: Schema.String
+  now: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
-    return `pod ${JSON.stringify(this.pod)} is another one now (uid ${this.now}, this process is of ${this.uid}): it is left alone`
+    const pod = `pod ${JSON.stringify(this.pod)}`
+    return this.now === undefined
+      ? `${pod} is gone (uid ${this.uid}), and this process still runs`
+      : `${pod} is another one now (uid ${this.now}, this process is of ${this.uid}): it is left alone`
   }
 }
 
 export const forbids =
   ({ name, uid }: Pod) =>
-  ({ metadata: { uid: now = "none" } }: KubernetesObject): PodReplaced | undefined =>
-    uid === undefined || now === uid ? undefined : new PodReplaced({ pod: name, uid, now })
+  ({ metadata: { uid: now = "none" } }: KubernetesObject): PodGone | undefined =>
+    uid === undefined || now === uid ? undefined : new PodGone({ pod: name, uid, now })
+
+/** The pod, if it is still this process's. */
+export const read = (
+  client: KubernetesClient["Service"],
+  pod: Pod
+): Effect.Effect<KubernetesObject, KubernetesError | PodGone> => {
+  const reference = referenceOf(pod)
+  const { name, uid } = pod
+  return client.get(reference).pipe(
+    Effect.mapError((error) =>
+      uid !== undefined && isAbsent(error.reason, reference) ? new PodGone({ pod: name, uid }) : error
+    ),
+    Effect.flatMap((object) => {
+      const why = forbids(pod)(object)
+      return why === undefined ? Effect.succeed(object) : Effect.fail(why)
+    })
+  )
+}
 
 /** Makes the pod as wanted, with uid and version, again after a conflict. */
 export const change = (
   client: KubernetesClient["Service"],
   pod: Pod,
   overlay: (object: KubernetesObject) => KubernetesObject
-): Effect.Effect<void, KubernetesError | PodReplaced> => {
+): Effect.Effect<void, KubernetesError | PodGone> => {
   const reference = referenceOf(pod)
   const once = Effect.gen(function* () {
-    const object = yield* client.get(reference)
-    const why = forbids(pod)(object)
-    if (why !== undefined) return yield* why
+    const object = yield* read(client, pod)
     const wanted = overlay(object)
     if (!isDeepStrictEqual(wanted, object)) yield* client.update(reference, wanted)
   })

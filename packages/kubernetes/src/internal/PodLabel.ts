@@ -61,6 +61,7 @@ export const make = ({ client, label, lock, pod, value }: Options): Route => {
     atStart: OwnPod.change(client, pod, enter),
     before: (own, admit) =>
       Effect.gen(function* () {
+        yield* OwnPod.read(client, pod)
         const collection = { ...OwnPod.podType, namespace: pod.namespace }
         const { items } = yield* client.list(collection, { labelSelector: roll })
         const others = items.filter(

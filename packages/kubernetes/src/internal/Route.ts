@@ -4,7 +4,7 @@
  *
  * What keeps a leader from routing (no such Service, no right to change it) is nearly always the same for all candidates, so
  * that resigning would only pass the election around, and other work of the leader needs no traffic. It is said, shown by a
- * metric, and tried again. One thing is its own for certain: its pod was replaced. Then it gives the lock back.
+ * metric, and tried again. One thing is its own for certain: its pod is no more. Then it gives the lock back.
  */
 import { Term, type LeaderElection } from "@effect-leader/core"
 import * as Cause from "effect/Cause"
@@ -25,7 +25,7 @@ import { KubernetesError } from "../KubernetesError.ts"
 import { describe, type KubernetesObject, type ObjectReference } from "../KubernetesObject.ts"
 import * as FencedObject from "./FencedObject.ts"
 import { isExpired } from "./LockFailure.ts"
-import { PodReplaced } from "./OwnPod.ts"
+import { PodGone } from "./OwnPod.ts"
 
 /** Of one way to route: the object that decides where traffic goes, and what it says. */
 export interface Route {
@@ -91,7 +91,7 @@ export const run = Effect.fnUntraced(function* <Self>({ client, election, route,
       Effect.andThen(said.routed, Effect.raceFirst(untilChanged(left), keepUp))
     )
     yield* forever(said, round).pipe(
-      Effect.catchTag("PodReplaced", (error) => Effect.andThen(said.replaced(error), election.resign)),
+      Effect.catchTag("PodGone", (error) => Effect.andThen(said.gone(error), election.resign)),
       Effect.ensuring(takeAway(said, number, term, object.undo(route.toNobody), client.scope))
     )
   })
@@ -114,7 +114,7 @@ const forever = Effect.fnUntraced(function* <E extends FencedObject.Failure | Te
     const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
     // The term is over, and its end on the way here.
     if (error instanceof Term.NotLeading) return yield* said.over(error)
-    if (error instanceof PodReplaced) return yield* error
+    if (error instanceof PodGone) return yield* error
     if (error !== undefined) yield* said.trouble(error)
     if ((yield* Clock.monotonicTimeNanos) - begunAt < longEnough) shortOnes += 1
     else {
@@ -132,7 +132,7 @@ const onceDone = Effect.fnUntraced(function* (said: Speech, effect: Effect.Effec
     const exit = yield* Effect.exit(effect)
     if (Exit.isSuccess(exit)) return
     const error = Cause.squash(exit.cause)
-    if (error instanceof PodReplaced) return
+    if (error instanceof PodGone) return
     yield* said.trouble(error)
     yield* Effect.sleep(yield* pause(failures, error))
   }
@@ -219,7 +219,7 @@ const speech = (election: string, object: string) => {
             : `cannot route ${object}: ${message} (tried again; the election goes on)`
         )
       }),
-    replaced: ({ message }: PodReplaced) =>
+    gone: ({ message }: PodGone) =>
       Effect.logError(
         `cannot route ${object}: ${message}. This process gives the lock back, whenever it gets it: end it`
       ),
