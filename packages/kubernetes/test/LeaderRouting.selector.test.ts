@@ -3,9 +3,10 @@ import { FaultProxy } from "@effect-leader/testkit"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import { LeaderRouting } from "../src/index.ts"
 import { until } from "./EmbeddedLock.ts"
-import { cluster, settle, type Cluster } from "./RoutedCandidates.ts"
+import { cluster, settle, type Candidate, type Cluster } from "./RoutedCandidates.ts"
 
 /** As the documentation of the layer lists them. */
 const rules = [
@@ -26,6 +27,11 @@ const withService = Effect.gen(function* () {
   yield* stage.server.store.put("services", "default", service())
   return stage
 })
+
+const leadingTerm = ({ election }: Candidate) =>
+  Effect.flatMap(SubscriptionRef.get(election.leadership), (it) =>
+    it._tag === "Leading" ? Effect.succeed(it.term) : Effect.fail(it._tag)
+  )
 
 const specOf = ({ object }: Cluster) =>
   Effect.map(object("services", "reports"), ({ spec }) => spec as ReturnType<typeof service>["spec"])
@@ -258,6 +264,38 @@ describe("layerServiceSelector", () => {
       yield* stage.start("b", { routing })
       yield* selects(stage, "pod-b")
     })
+  )
+
+  it.live(
+    "a pod that was never found is no reason to give the lock back: other candidates look for theirs there too",
+    () =>
+      Effect.gen(function* () {
+        const stage = yield* withService
+        const a = yield* stage.start("a", { routing, pod: { name: "misnamed" } })
+        yield* until(Effect.sync(() => a.logs.some((line) => line.includes(`pods "misnamed" not found`))))
+        const { token } = yield* leadingTerm(a)
+        yield* settle
+        assert.strictEqual((yield* leadingTerm(a)).token, token)
+      })
+  )
+
+  it.live(
+    "a candidate whose pod is gone, and that nobody takes the lock from, resigns less and less, and says so once",
+    () =>
+      Effect.gen(function* () {
+        const stage = yield* withService
+        const a = yield* stage.start("a", { routing })
+        yield* selects(stage, "pod-a")
+        const terms = () => a.logs.filter((line) => line.includes("became leader")).length
+        assert.strictEqual(terms(), 1)
+        const from = yield* Clock.monotonicTimeNanos
+        yield* stage.server.store.delete("pods", "default", "pod-a")
+        yield* stage.server.store.put("services", "default", service())
+        yield* until(Effect.sync(() => terms() === 4))
+        // The first time at once, then after one second and after two.
+        assert.isAtLeast(Number((yield* Clock.monotonicTimeNanos) - from) / 1e6, 2999)
+        assert.strictEqual(a.logs.filter((line) => line.includes(`pod "pod-a" is gone`)).length, 1)
+      })
   )
 
   for (const isReplaced of [true, false]) {

@@ -35,38 +35,43 @@ export const forbids =
   ({ metadata: { uid: now = "none" } }: KubernetesObject): PodGone | undefined =>
     uid === undefined || now === uid ? undefined : new PodGone({ pod: name, uid, now })
 
-/** The pod, if it is still this process's. */
-export const read = (
-  client: KubernetesClient["Service"],
-  pod: Pod
-): Effect.Effect<KubernetesObject, KubernetesError | PodGone> => {
+export interface OwnPod {
+  /** The pod, if it is still this process's. */
+  readonly read: Effect.Effect<KubernetesObject, KubernetesError | PodGone>
+  /** Makes the pod as wanted, with uid and version, again after a conflict. */
+  readonly change: (
+    overlay: (object: KubernetesObject) => KubernetesObject
+  ) => Effect.Effect<void, KubernetesError | PodGone>
+}
+
+export const make = (client: KubernetesClient["Service"], pod: Pod): OwnPod => {
   const reference = referenceOf(pod)
   const { name, uid } = pod
-  return client.get(reference).pipe(
+  // One that was never there is looked for in a wrong place, as by all candidates perhaps.
+  let wasThere = false
+
+  const read = client.get(reference).pipe(
     Effect.mapError((error) =>
-      uid !== undefined && isAbsent(error.reason, reference) ? new PodGone({ pod: name, uid }) : error
+      wasThere && uid !== undefined && isAbsent(error.reason, reference) ? new PodGone({ pod: name, uid }) : error
     ),
     Effect.flatMap((object) => {
       const why = forbids(pod)(object)
-      return why === undefined ? Effect.succeed(object) : Effect.fail(why)
+      if (why !== undefined) return Effect.fail(why)
+      wasThere = true
+      return Effect.succeed(object)
     })
   )
-}
-
-/** Makes the pod as wanted, with uid and version, again after a conflict. */
-export const change = (
-  client: KubernetesClient["Service"],
-  pod: Pod,
-  overlay: (object: KubernetesObject) => KubernetesObject
-): Effect.Effect<void, KubernetesError | PodGone> => {
-  const reference = referenceOf(pod)
-  const once = Effect.gen(function* () {
-    const object = yield* read(client, pod)
-    const wanted = overlay(object)
-    if (!isDeepStrictEqual(wanted, object)) yield* client.update(reference, wanted)
-  })
-  return Effect.retry(once, {
-    times: 10,
-    while: (error) => error._tag === "KubernetesError" && isLost(error.reason, reference, false)
-  })
+  const change: OwnPod["change"] = (overlay) =>
+    Effect.retry(
+      Effect.flatMap(read, (object) => {
+        const wanted = overlay(object)
+        return isDeepStrictEqual(wanted, object) ? Effect.void : Effect.asVoid(client.update(reference, wanted))
+      }),
+      {
+        times: 10,
+        while: (error) =>
+          error._tag === "KubernetesError" && error.verb === "update" && isLost(error.reason, reference, false)
+      }
+    )
+  return { read, change }
 }

@@ -33,6 +33,7 @@ export const keysOf = (label: string): FencedObject.MarkKeys => ({ lock: `${labe
 
 export const make = ({ client, label, lock, pod, value }: Options): Route => {
   const keys = keysOf(label)
+  const ownPod = OwnPod.make(client, pod)
   const without = (object: KubernetesObject) => withLabels(object, { [label]: undefined })
 
   /** Nobody in this pod leads yet: what the label says is of a process that was here before. */
@@ -58,10 +59,10 @@ export const make = ({ client, label, lock, pod, value }: Options): Route => {
     toSelf: (object) => withLabels(object, { [label]: value }),
     toNobody: without,
     forbids: OwnPod.forbids(pod),
-    atStart: OwnPod.change(client, pod, enter),
+    atStart: ownPod.change(enter),
     before: (own, admit) =>
       Effect.gen(function* () {
-        yield* OwnPod.read(client, pod)
+        yield* ownPod.read
         const collection = { ...OwnPod.podType, namespace: pod.namespace }
         const { items } = yield* client.list(collection, { labelSelector: roll })
         const others = items.filter(

@@ -54,6 +54,7 @@ export interface Options<Self> {
 /** Never ends and never fails. */
 export const run = Effect.fnUntraced(function* <Self>({ client, election, route, Term }: Options<Self>) {
   const said = speech(election.name, describe(route.object))
+  let resignations = 0
 
   const inTerm = Effect.gen(function* () {
     const term = yield* Term
@@ -91,7 +92,9 @@ export const run = Effect.fnUntraced(function* <Self>({ client, election, route,
       Effect.andThen(said.routed, Effect.raceFirst(untilChanged(left), keepUp))
     )
     yield* forever(said, round).pipe(
-      Effect.catchTag("PodGone", (error) => Effect.andThen(said.gone(error), election.resign)),
+      Effect.catchTag("PodGone", (error) =>
+        said.gone(error).pipe(Effect.andThen(Effect.sleep(restBefore(resignations++))), Effect.andThen(election.resign))
+      ),
       Effect.ensuring(takeAway(said, number, term, object.undo(route.toNobody), client.scope))
     )
   })
@@ -137,6 +140,10 @@ const onceDone = Effect.fnUntraced(function* (said: Speech, effect: Effect.Effec
     yield* Effect.sleep(yield* pause(failures, error))
   }
 })
+
+/** Where nobody else competes the lock comes back each time, and other work of the leader is begun and ended. */
+const restBefore = (resignations: number): Duration.Duration =>
+  resignations === 0 ? Duration.zero : Duration.seconds(Math.min(2 ** (resignations - 1), 30))
 
 const longEnough = 30_000_000_000n
 const longestPause = Duration.seconds(5)
@@ -220,9 +227,11 @@ const speech = (election: string, object: string) => {
         )
       }),
     gone: ({ message }: PodGone) =>
-      Effect.logError(
-        `cannot route ${object}: ${message}. This process gives the lock back, whenever it gets it: end it`
-      ),
+      Effect.suspend(() => {
+        if (message === lastTrouble) return Effect.void
+        lastTrouble = message
+        return Effect.logError(`cannot route ${object}: ${message}. It gives the lock back, each time later: end it`)
+      }),
     over: (error: Term.NotLeading) => Effect.logInfo(`routes ${object} no more: ${error.message}`),
     forget: () => {
       lastTrouble = undefined

@@ -27,7 +27,7 @@ export const make = ({ client, label, pod, service }: Options): Route => {
     const spec = fieldsOf(object["spec"])
     return { ...object, spec: { ...spec, selector: { ...fieldsOf(spec["selector"]), [label]: value } } }
   }
-  const labelled = OwnPod.change(client, pod, (object) => withLabels(object, { [label]: pod.name }))
+  const labelled = OwnPod.make(client, pod).change((object) => withLabels(object, { [label]: pod.name }))
   return {
     object: { group: "", version: "v1", kind: "Service", plural: "services", namespace: pod.namespace, name: service },
     keys,
