@@ -8,7 +8,7 @@ import * as Http from "node:http"
 import * as Net from "node:net"
 import { rootCertificates } from "node:tls"
 import { KubernetesClient } from "../src/index.ts"
-import { lockBy, record, startServer, writeKubeconfig } from "./EmbeddedLock.ts"
+import { lockBy, record, startServer, until } from "./EmbeddedLock.ts"
 import {
   answering,
   connect,
@@ -225,19 +225,22 @@ describe("connections", () => {
 
   it.live("end with the layer", () =>
     Effect.gen(function* () {
-      const server = yield* startServer()
-      const kubeconfig = yield* writeKubeconfig(server)
-      yield* Effect.scoped(Effect.flatMap(lockBy(kubeconfig), (lock) => lock.read))
-      const closes = new Promise<void>((resolve) => {
-        const probe = setInterval(() => {
-          const sockets = process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap")
-          if (sockets.length === 0) {
-            clearInterval(probe)
-            resolve()
-          }
-        }, 10)
+      const server = Http.createServer((_, response) => sendJson(response, 200, lease("1")))
+      // None is closed from here.
+      server.keepAliveTimeout = 0
+      const url = `http://127.0.0.1:${portOf(yield* listening(server))}`
+      const open = Effect.callback<number>((resume) => {
+        server.getConnections((error, count) => resume(error === null ? Effect.succeed(count) : Effect.die(error)))
       })
-      yield* Effect.promise(() => closes).pipe(Effect.timeout("5 seconds"))
+      const kubeconfig = yield* writeConfig(kubeconfigOf({ server: url, "insecure-skip-tls-verify": true }))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const lock = yield* lockBy(kubeconfig)
+          yield* lock.read
+          assert.isAtLeast(yield* open, 1)
+        })
+      )
+      yield* until(Effect.map(open, (count) => count === 0))
     })
   )
 
