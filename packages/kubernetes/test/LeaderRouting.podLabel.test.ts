@@ -57,6 +57,18 @@ describe("layerPodLabel", () => {
     })
   )
 
+  it.live("a leader whose pod is gone gives the lock back to one that can be reached", () =>
+    Effect.gen(function* () {
+      const stage = yield* cluster(rules)
+      yield* stage.start("a", { routing })
+      yield* until(isLeader(stage, "a"))
+      yield* stage.start("b", { routing })
+      yield* enters(stage, "b")
+      yield* stage.server.store.delete("pods", "default", "pod-a")
+      yield* until(isLeader(stage, "b"))
+    })
+  )
+
   it.live("at the end of a term the label is gone before the lock is given back", () =>
     Effect.gen(function* () {
       const stage = yield* cluster(rules)
